@@ -1,0 +1,395 @@
+"""What the stages of grading hand to each other: plain frozen records, all JSON.
+
+    submission -> plan -> resources -> measurement -> judgement -> score
+
+Untrusted processes write these records as JSON; trusted code reads them back with
+`decode`, which checks every type, so that a forged file is a fault and never a crash.
+Arrays travel beside them as .npy files named by case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gpulabs.errors import BadInputError
+
+T = TypeVar("T")
+
+
+class FaultKind(enum.StrEnum):
+    """What went wrong with a submission, in the words that reports use."""
+
+    MISSING_FUNCTION = "missing function"
+    SYNTAX_ERROR = "syntax error"
+    CELL_EXCEPTION = "exception in a cell"
+    WRONG_SIGNATURE = "wrong signature"
+    HOST_EXCEPTION = "exception in the host function"
+    HOST_TIMEOUT = "endless loop in the host function"
+    OUT_OF_MEMORY = "out of memory"
+    NO_LAUNCH = "no kernel was launched"
+    DOES_NOT_COMPILE = "kernel does not compile"
+    REJECTED = "code that the grader does not run"
+    WRONG_TYPE = "wrong return type"
+    WRONG_SHAPE = "wrong output shape"
+    WRONG_DTYPE = "wrong output dtype"
+    WRONG_LAYOUT = "wrong output layout"
+    KERNEL_EXCEPTION = "exception in the kernel"
+    KERNEL_TIMEOUT = "endless loop in the kernel"
+    OUT_OF_BOUNDS = "access outside an array"
+    NOT_WRITTEN = "outputs never written"
+    INPUT_CHANGED = "inputs were changed"
+    WRONG_VALUES = "wrong values"
+    NOT_ATTEMPTED = "still the stub"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that went wrong, where, in a sentence for the student.
+
+    Attributes:
+        kind: The class of fault.
+        message: One sentence: what, where, what to do.
+        cell: The notebook cell it points at, e.g. `conv_first`, or None.
+        line: Line in that cell, from 1, or None.
+        case: The case's id, or None when it concerns the whole task.
+    """
+
+    kind: FaultKind
+    message: str
+    cell: str | None = None
+    line: int | None = None
+    case: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of a student's function with drawn inputs; never holds the inputs themselves.
+
+    Attributes:
+        id: Unique in a run, also a file name: `conv_first-exact-3`.
+        task: The task's id, e.g. `conv_first`.
+        item: The rubric item that this case decides, e.g. `exact`.
+        function: The student's function to call.
+        x_shape: Input, NHWC; empty for cases that pass no arrays.
+        w_shape: Filter, HWIO; empty likewise.
+        stride: Stride of both axes.
+        padding: `same` or `valid`, TensorFlow's meaning.
+        values: How inputs are drawn: `integers`, `normals`, `impulse`, `photo`, `special`.
+        seed: Seed of the inputs; known to the trusted side only (0 in what the worker sees).
+        arguments: Further arguments, after x and w, or all of them for a plain function.
+    """
+
+    id: str
+    task: str
+    item: str
+    function: str
+    x_shape: tuple[int, ...] = ()
+    w_shape: tuple[int, ...] = ()
+    stride: int = 1
+    padding: str = "valid"
+    values: str = "integers"
+    seed: int = 0
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """An array that a plan uses: role `x`, `w`, `temporary` or `constant`; C order.
+
+    Attributes:
+        role: What it is; the plan's `result` says which one is returned.
+        shape: Its shape.
+        dtype: NumPy's name of the dtype.
+        values: For a constant, its flat values; empty otherwise.
+    """
+
+    role: str
+    shape: tuple[int, ...]
+    dtype: str
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One kernel argument: an array of the plan, or a scalar with its Numba type.
+
+    Attributes:
+        array: Index into `Plan.arrays`, or None for a scalar.
+        scalar: The value of a scalar.
+        type: Numba's type name: `int64`, `float32`, `array(float32, 4d, C)`.
+    """
+
+    array: int | None
+    scalar: float | int | bool | None
+    type: str
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel launch as the host function asked for it.
+
+    Attributes:
+        kernel: Key into `PlanSet.kernels`.
+        grid: Blocks in x, y, z.
+        block: Threads in x, y, z.
+        shared_bytes: Dynamic shared memory.
+        arguments: In the kernel's order.
+    """
+
+    kernel: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared_bytes: int
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a host function does for one case: launches over symbolic arrays.
+
+    Attributes:
+        case: The case's id.
+        arrays: All arrays; 0 is x and 1 is w.
+        launches: In order.
+        result: Index of the returned array.
+        value: For a plain function, what it returned (numbers, lists), else None.
+    """
+
+    case: str
+    arrays: tuple[ArraySpec, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    result: int | None = None
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled kernel: one Python function at one signature.
+
+    Attributes:
+        name: The Python function's name.
+        entry: The PTX entry point.
+        ptx: The PTX text; empty where this machine has no CUDA compiler.
+        cell: The notebook cell that defines it.
+        line: Line in that cell, from 1.
+    """
+
+    name: str
+    entry: str
+    ptx: str
+    cell: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class PlanSet:
+    """Everything that the plan stage learned of one task.
+
+    Attributes:
+        task: The task's id.
+        kernels: By key.
+        plans: One for each case that could be planned.
+        faults: For the task (case None) or single cases.
+        compiled: Whether kernels were compiled; False where no CUDA compiler is installed.
+    """
+
+    task: str
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    plans: tuple[Plan, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the assembler says of one kernel (stage 3).
+
+    Attributes:
+        kernel: Key into `PlanSet.kernels`.
+        architecture: e.g. `sm_90`.
+        registers: Per thread.
+        spill_store_bytes: Register spills, stores.
+        spill_load_bytes: Register spills, loads.
+        shared_bytes: Static shared memory of a block.
+        fp64_instructions: Double-precision instructions in the PTX.
+    """
+
+    kernel: str
+    architecture: str
+    registers: int
+    spill_store_bytes: int
+    spill_load_bytes: int
+    shared_bytes: int
+    fp64_instructions: int
+
+
+@dataclass(frozen=True)
+class Coalescing:
+    """Global memory traffic of one launch, counted by warp in the simulator.
+
+    A request is one load or store executed by a warp; a sector is an aligned run of 32 bytes,
+    the unit in which a GPU moves data. Ideal is 4 sectors for 32 neighbouring floats, 1 for a
+    broadcast.
+
+    Attributes:
+        kernel: The kernel's Python name.
+        load_requests: Warp-wide loads.
+        load_sectors: Sectors they touch.
+        store_requests: Warp-wide stores.
+        store_sectors: Sectors they touch.
+    """
+
+    kernel: str
+    load_requests: int
+    load_sectors: int
+    store_requests: int
+    store_sectors: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running one case gave; the output itself lies beside it as `<case>.npy`.
+
+    Attributes:
+        case: The case's id.
+        fault: What stopped it, or None.
+        unwritten: Outputs that still hold the poison.
+        guards_intact: Nothing was written around the arrays.
+        inputs_intact: x and w are as they were.
+        coalescing: Memory traffic, from the simulator only.
+    """
+
+    case: str
+    fault: Fault | None = None
+    unwritten: int = 0
+    guards_intact: bool = True
+    inputs_intact: bool = True
+    coalescing: tuple[Coalescing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Race:
+    """A timed comparison in one run: a submission's function against a named baseline.
+
+    Attributes:
+        task: The task's id.
+        workload: Human-readable shapes, e.g. `64x58x58x64 * 3x3x64->64`.
+        baseline: Name of the rung of the ladder.
+        pairs: (candidate_ms, baseline_ms), in the order measured.
+        wrong_outputs: Timed outputs that differed from the judged one.
+        peers: Other medians of the same run, ms: `cudnn`, other rungs.
+        flops: Floating-point operations of the workload.
+        bytes: Fewest bytes that it must move.
+        trouble: Trusted signs of trouble: throttling, another process on the GPU.
+    """
+
+    task: str
+    workload: str
+    baseline: str
+    pairs: tuple[tuple[float, float], ...]
+    wrong_outputs: int = 0
+    peers: dict[str, float] = field(default_factory=dict)
+    flops: float = 0.0
+    bytes: float = 0.0
+    trouble: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that stage 4, a GPU or the simulator, says of one task.
+
+    Attributes:
+        task: The task's id.
+        where: `gpu` or `simulator`.
+        outcomes: One for each case that ran.
+        races: Timed comparisons; empty in the simulator.
+        fault: What stopped the whole stage, or None.
+    """
+
+    task: str
+    where: str
+    outcomes: tuple[Outcome, ...] = ()
+    races: tuple[Race, ...] = ()
+    fault: Fault | None = None
+
+
+def encode(record: Any) -> Any:
+    """Turns a record into plain dicts, lists and scalars for `json.dumps`."""
+    return dataclasses.asdict(record)
+
+
+def decode(cls: type[T], data: Any, where: str = "record") -> T:
+    """Reads a record back, checking every field's type.
+
+    Args:
+        cls: The record's class.
+        data: What `json.loads` gave; untrusted.
+        where: Named in errors.
+
+    Raises:
+        BadInputError: A field is missing, unknown or of another type.
+    """
+    return typing.cast(T, _decode(cls, data, where))
+
+
+def _decode(kind: Any, data: Any, where: str) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return data
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(args, data, where)
+    if dataclasses.is_dataclass(kind):
+        return _decode_record(typing.cast(type, kind), data, where)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        if data not in [member.value for member in kind]:
+            raise BadInputError(f"{where}: {data!r} is not a {kind.__name__}")
+        return kind(data)
+    if origin is tuple and isinstance(data, list | tuple):
+        if args[-1] is Ellipsis:
+            return tuple(_decode(args[0], value, f"{where}[{i}]") for i, value in enumerate(data))
+        if len(data) == len(args):
+            pairs = zip(args, data, strict=True)
+            return tuple(_decode(k, value, f"{where}[{i}]") for i, (k, value) in enumerate(pairs))
+    if origin is dict and isinstance(data, dict):
+        return {str(key): _decode(args[1], value, f"{where}.{key}") for key, value in data.items()}
+    if kind is float and type(data) in (int, float):
+        return float(data)
+    if isinstance(kind, type) and type(data) is kind:
+        return data
+    raise BadInputError(f"{where}: expected {kind}, got {type(data).__name__}")
+
+
+def _decode_union(args: tuple[Any, ...], data: Any, where: str) -> Any:
+    if data is None and type(None) in args:
+        return None
+    for option in args:
+        if option is type(None):
+            continue
+        exact = isinstance(option, type) and not dataclasses.is_dataclass(option)
+        if exact and type(data) is option:
+            return data
+    others = [option for option in args if option is not type(None)]
+    return _decode(others[0], data, where)
+
+
+def _decode_record(kind: type, data: Any, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise BadInputError(f"{where}: expected an object for {kind.__name__}, got {type(data).__name__}")
+    hints = typing.get_type_hints(kind)
+    unknown = set(data) - set(hints)
+    if unknown:
+        raise BadInputError(f"{where}: unknown field {sorted(unknown)[0]!r} in {kind.__name__}")
+    required = {
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    missing = required - set(data)
+    if missing:
+        raise BadInputError(f"{where}: {kind.__name__} lacks {sorted(missing)[0]!r}")
+    return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})
