@@ -61,7 +61,12 @@ class _Found:
 
 
 def plan(
-    tasks: Sequence[TaskRequest], folder: Path, compute_capability: tuple[int, int], tier: str | None = None
+    tasks: Sequence[TaskRequest],
+    folder: Path,
+    compute_capability: tuple[int, int],
+    *,
+    tier: str | None = None,
+    quiet_s: float = QUIET_S,
 ) -> dict[str, PlanSet]:
     """Records and compiles what every task's host functions launch.
 
@@ -70,6 +75,7 @@ def plan(
         folder: An empty folder for the worker.
         compute_capability: Of the GPU to compile for.
         tier: Isolation tier; the strongest that works by default.
+        quiet_s: Seconds without an event after which the worker is stopped.
 
     Returns:
         A plan set for each task, with faults where planning failed.
@@ -77,21 +83,19 @@ def plan(
     Raises:
         GraderError: The worker could not run at all.
     """
-    found, compiled = _work("plan", tasks, folder, compute_capability, tier)
+    found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s)
     return {
         task: PlanSet(task, got.kernels, tuple(got.plans), tuple(got.faults), compiled) for task, got in found.items()
     }
 
 
-def simulate(
-    tasks: Sequence[TaskRequest], folder: Path, tier: str | None = None
-) -> dict[str, Measurement]:
+def simulate(tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = None) -> dict[str, Measurement]:
     """Runs kernels in the simulator; inputs lie in the folder as `<case>.x.npy` and `<case>.w.npy`.
 
     Returns:
         A measurement for each task; outputs lie in the folder as `<case>.npy`.
     """
-    found, _ = _work("simulate", tasks, folder, (7, 5), tier)
+    found, _ = _work("simulate", tasks, folder, (7, 5), tier, QUIET_S)
     measurements = {}
     for task, got in found.items():
         lost = [Outcome(fault.case, fault) for fault in got.faults if fault.case]
@@ -101,7 +105,7 @@ def simulate(
 
 
 def _work(
-    mode: str, tasks: Sequence[TaskRequest], folder: Path, cc: tuple[int, int], tier: str | None
+    mode: str, tasks: Sequence[TaskRequest], folder: Path, cc: tuple[int, int], tier: str | None, quiet_s: float
 ) -> tuple[dict[str, _Found], bool]:
     found = {task.program.task: _Found(faults=list(task.program.faults), over=bool(task.program.faults)) for task in tasks}
     compiled, begun, attempt = False, False, 0
@@ -118,7 +122,7 @@ def _work(
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         # CPU limits of a whole class's worst case: every task may use its time-outs once.
-        limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=QUIET_S)
+        limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
         ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier)
         last, flags = _read(events, found)
         compiled, begun = compiled or flags["compiled"], begun or flags["begun"]
@@ -204,7 +208,7 @@ def _blame(
     case = f" (case {last['case']})" if last.get("case") else ""
     if ending.how in ("quiet", "late"):
         kind = FaultKind.KERNEL_TIMEOUT if last.get("stage") == "kernel" else FaultKind.HOST_TIMEOUT
-        text = f"{task}: {where} gave no sign for {QUIET_S:g} s{case} and was stopped: look for a loop that never ends."
+        text = f"{task}: {where} gave no sign of progress{case} and was stopped: look for a loop that never ends."
     elif ending.status in (-9, 137) or "MemoryError" in ending.stderr or "Cannot allocate" in ending.stderr:
         kind = FaultKind.OUT_OF_MEMORY
         text = f"{task}: {where} used up the memory or time that the grader gives{case}: check array sizes and loops."

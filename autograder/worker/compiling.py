@@ -106,7 +106,7 @@ def _record(function: Any, entry: str, ptx: str) -> Kernel:
 def _compile_fault(function: Any, error: Exception) -> Fault:
     """Numba's message is a page; the line that tells and the place are what a student needs."""
     text = str(error)
-    place = re.findall(r'File "<cell ([\w -]+)>", line (\d+)', text)
+    place = re.findall(r'(?:File "|at )<cell ([\w -]+)>(?:", line | \()(\d+)', text)
     cell, line = (place[-1][0], int(place[-1][1])) if place else (_cell_of(function), None)
     telling = re.findall(
         r"^(?:\x1b\[\w+m)*\s*(NameError: .+|No implementation of .+|Untyped global name .+|Unknown attribute .+"
@@ -116,7 +116,12 @@ def _compile_fault(function: Any, error: Exception) -> Fault:
         re.MULTILINE,
     )
     reason = telling[0] if telling else describe(error).removeprefix("TypingError: ")
+    # What Numba looked for stands on a line of its own: ">>> add(Literal[str](a), int64)".
+    call = re.search(r">>> (.+)", text)
+    if call and reason.startswith("No implementation"):
+        reason = f"Numba has no {call.group(1)}"
     reason = " ".join(re.sub(r"\x1b\[[\d;]*m", "", reason).split())[:240].rstrip(":. ")
     at = f" (cell {cell}, line {line})" if cell and line else ""
-    message = f"kernel {function.__name__} does not compile for a GPU{at}: {reason}. Kernels take plain Python with numbers, arrays and cuda.* only."
+    name = function.__name__
+    message = f"kernel {name} does not compile for a GPU{at}: {reason}. Use numbers, arrays and cuda.* only."
     return Fault(FaultKind.DOES_NOT_COMPILE, message, cell, line)
