@@ -103,11 +103,25 @@ def _record(function: Any, entry: str, ptx: str) -> Kernel:
     return Kernel(function.__name__, entry, ptx, _cell_of(function), function.__code__.co_firstlineno)
 
 
+def _constraint_place(error: Exception) -> tuple[str | None, int | None]:
+    """Where the type constraint stands that Numba could not solve; its message does not always say."""
+    trace = error.__traceback__
+    found: tuple[str | None, int | None] = (None, None)
+    while trace:
+        loc = getattr(trace.tb_frame.f_locals.get("constraint"), "loc", None)
+        filename = str(getattr(loc, "filename", ""))
+        if filename.startswith("<cell "):
+            found = filename[len("<cell ") : -1], int(loc.line)  # type: ignore[union-attr]
+        trace = trace.tb_next
+    return found
+
+
 def _compile_fault(function: Any, error: Exception) -> Fault:
     """Numba's message is a page; the line that tells and the place are what a student needs."""
     text = str(error)
     place = re.findall(r'(?:File "|at )<cell ([\w -]+)>(?:", line | \()(\d+)', text)
-    cell, line = (place[-1][0], int(place[-1][1])) if place else (_cell_of(function), None)
+    cell, line = (place[-1][0], int(place[-1][1])) if place else _constraint_place(error)
+    cell = cell or _cell_of(function)
     telling = re.findall(
         r"^(?:\x1b\[\w+m)*\s*(NameError: .+|No implementation of .+|Untyped global name .+|Unknown attribute .+"
         r"|Cannot unify .+|.*[Uu]nsupported.*|Invalid use of .+|.*must be a constant.*|.*was not resolved.*"
