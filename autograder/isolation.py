@@ -75,7 +75,9 @@ def tier() -> Tier:
             command = _bubblewrap(bwrap, Path(folder), [sys.executable, "-c", "pass"])
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 if subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0:
-                    return Tier("strong", "bubblewrap: own namespaces, no network, read-only system, one writable folder")
+                    return Tier(
+                        "strong", "bubblewrap: own namespaces, no network, read-only system, one writable folder"
+                    )
     return Tier("none", "a plain process with limits: stops accidents, not attackers")
 
 
@@ -101,7 +103,8 @@ def run(
     Returns:
         How it ended. Never raises for what the worker does.
     """
-    command = [sys.executable, "-s", "-m", module, str(folder)]
+    # -P: nothing that an earlier worker left in the folder may be imported.
+    command = [sys.executable, "-s", "-P", "-m", module, str(folder)]
     if (tier_name or tier().name) == "strong":
         command = _bubblewrap(shutil.which("bwrap") or "bwrap", folder, command)
     with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:

@@ -107,7 +107,9 @@ def simulate(tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = N
 def _work(
     mode: str, tasks: Sequence[TaskRequest], folder: Path, cc: tuple[int, int], tier: str | None, quiet_s: float
 ) -> tuple[dict[str, _Found], bool]:
-    found = {task.program.task: _Found(faults=list(task.program.faults), over=bool(task.program.faults)) for task in tasks}
+    found = {
+        task.program.task: _Found(faults=list(task.program.faults), over=bool(task.program.faults)) for task in tasks
+    }
     compiled, begun, attempt = False, False, 0
     while pending := [task for task in tasks if not found[task.program.task].over]:
         attempt += 1
@@ -132,7 +134,9 @@ def _work(
         else:
             _blame(found, pending, last, ending, begun)
         if attempt > 2 * len(tasks) + 2:
-            raise GraderError(f"the {mode} worker was restarted {attempt} times and never finished: {ending.stderr[-300:]}")
+            raise GraderError(
+                f"the {mode} worker was restarted {attempt} times and never finished: {ending.stderr[-300:]}"
+            )
     return found, compiled
 
 
@@ -201,7 +205,9 @@ def _blame(
     """Says what ended a worker early, and which task pays for it."""
     task = last.get("task") or ""
     if not begun or task not in found:
-        raise GraderError(f"the worker did not start ({ending.how}, status {ending.status}): {ending.stderr[-400:].strip()}")
+        raise GraderError(
+            f"the worker did not start ({ending.how}, status {ending.status}): {ending.stderr[-400:].strip()}"
+        )
     if found[task].over:
         return
     where = "the kernel" if last.get("stage") == "kernel" else "the host function"

@@ -129,7 +129,7 @@ def _read(path: Path) -> bytes:
 
 def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     try:
-        notebook = json.loads(raw.decode("utf-8"))
+        notebook: Any = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise SubmissionError(f"{path.name}: not text, so not a notebook. Hand in the .ipynb file itself.") from None
     except json.JSONDecodeError as error:
@@ -144,7 +144,7 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
         raise SubmissionError(f"{path.name}: JSON, but no notebook: it has no list of cells. Hand in the .ipynb file.")
     if not isinstance(notebook.get("metadata", {}), dict):
         raise SubmissionError(f"{path.name}: its notebook metadata is damaged. Save the notebook again in Jupyter.")
-    return notebook
+    return dict(notebook)
 
 
 def _check_lab(notebook: dict[str, Any], lab_id: str, path: Path) -> None:

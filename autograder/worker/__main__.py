@@ -114,7 +114,7 @@ def _simulate(
     from autograder.evidence import FaultKind
     from autograder.worker import simulation
 
-    simulation.sim_kernel.BlockManager = simulation.TurnTaking
+    simulation.install()
     x, w = (np.load(folder / f"{case.id}.{role}.npy", allow_pickle=False) for role in ("x", "w"))
     outcome, y = simulation.run_plan(plan, recorder.replay, case, x, w, trace=trace, seconds=seconds)
     if y is not None:

@@ -58,7 +58,7 @@ class Compiler:
 
         function = getattr(kernel, "py_func", kernel)
         if not self._enabled:
-            key = function.__name__
+            key = str(function.__name__)
             self.kernels.setdefault(key, _record(function, key, ""))
             return key
         types = tuple(_type_of(argument) for argument in arguments)
@@ -74,7 +74,7 @@ class Compiler:
         except Exception as error:
             raise CompileError(_compile_fault(function, error)) from error
         digest = hashlib.sha256(ptx.encode()).hexdigest()[:8]
-        key = f"{function.__name__}-{digest}"
+        key: str = f"{function.__name__}-{digest}"
         entry = re.search(r"\.visible \.entry ([\w$]+)", ptx)
         self.kernels[key] = _record(function, entry.group(1) if entry else "", ptx)
         self._fast[id(function), types] = key

@@ -6,6 +6,7 @@ compiler (real numba-cuda) and the simulator (NUMBA_ENABLE_CUDASIM=1), checked w
 
 from __future__ import annotations
 
+import importlib
 import types as pytypes
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -66,7 +67,9 @@ class Recorder:
         self.arrays.append(ArraySpec(role, dims, np.dtype(dtype).name, **more))
         return SymbolicArray(len(self.arrays) - 1, dims, dtype, order, self)
 
-    def _device_array(self, shape: Any, dtype: Any = np.float64, strides: Any = None, order: str = "C", **_: Any) -> Any:
+    def _device_array(
+        self, shape: Any, dtype: Any = np.float64, strides: Any = None, order: str = "C", **_: Any
+    ) -> Any:
         if strides is not None:
             raise SymbolicError("asks for an array with strides of its own: the grader plans C-ordered arrays")
         return self._array("temporary", shape, dtype, order)
@@ -145,10 +148,10 @@ class Recorder:
         }
         for name, fake in fakes.items():
             setattr(cuda, name, fake)
-        dispatcher = __import__("numba.cuda.dispatcher", fromlist=["dispatcher"])
+        dispatcher = importlib.import_module("numba.cuda.dispatcher")
         if hasattr(dispatcher, "get_current_device"):
             # Compiling a device function asks for the current device's architecture.
-            dispatcher.get_current_device = fakes["get_current_device"]
+            setattr(dispatcher, "get_current_device", fakes["get_current_device"])  # noqa: B010 (not in its type)
 
 
 def _kernel_class() -> Any:

@@ -26,7 +26,17 @@ POISON = np.array(0x7FC0DEAD, np.uint32).view(np.float32)[()]
 """A NaN with a payload of its own: an output that still holds it was never written."""
 
 BARRIERS = frozenset(
-    "syncthreads syncthreads_count syncthreads_and syncthreads_or syncwarp cg this_grid shfl_sync vote_sync".split()
+    [
+        "syncthreads",
+        "syncthreads_count",
+        "syncthreads_and",
+        "syncthreads_or",
+        "syncwarp",
+        "cg",
+        "this_grid",
+        "shfl_sync",
+        "vote_sync",
+    ]
 )
 
 
@@ -80,6 +90,11 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
     def __setitem__(self, index: Any, value: Any) -> None:
         super().__setitem__(index, value)
         self._note(index, store=True)
+
+
+def install() -> None:
+    """Makes the simulator let the threads of a block take turns."""
+    sim_kernel.BlockManager = TurnTaking
 
 
 class TurnTaking(sim_kernel.BlockManager):  # type: ignore[misc]

@@ -104,7 +104,11 @@ def body(text):
         (body("    cuda.device_array((10**6, 10**6))"), FaultKind.OUT_OF_MEMORY, "more than any GPU has"),
         (body("    a = np.ones(10**12)"), FaultKind.OUT_OF_MEMORY, "out of memory|Unable to allocate|more memory"),
         (
-            HEAD + KERNEL + "def f(x, w):\n    y = cuda.device_array((1, 3, 4, 3), np.float32, order='F')\n" + LAUNCH + "    return y",
+            HEAD
+            + KERNEL
+            + "def f(x, w):\n    y = cuda.device_array((1, 3, 4, 3), np.float32, order='F')\n"
+            + LAUNCH
+            + "    return y",
             FaultKind.WRONG_LAYOUT,
             "in Fortran order",
         ),
@@ -120,7 +124,10 @@ def test_what_a_host_function_gets_wrong_is_one_sentence(tmp_path, source, kind,
 
 
 def test_a_cell_that_never_ends_does_not_hold_up_the_next_task(tmp_path):
-    cells = from_cells("lab", {"a": "# task: a\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass", "t": RIGHT}).cells
+    cells = from_cells(
+        "lab",
+        {"a": "# task: a\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass", "t": RIGHT},
+    ).cells
     tasks = [
         planning.TaskRequest(program(cells, "a"), "function", {"g": "g()"}, (), ()),
         planning.TaskRequest(program(cells, "t"), "kernel", {"f": "f(x, w)"}, (CASE,), ()),
@@ -150,7 +157,9 @@ def test_plain_functions_return_plain_numbers(tmp_path):
 def test_a_plain_function_that_returns_an_object_is_named(tmp_path):
     cases = [Case("t-v-0", "t", "v", "f", arguments=(1, 2))]
 
-    fault = plan_fault(tmp_path, "# task: t\ndef f(a, b): return object()", signature="f(a, b)", cases=cases, kind="function")
+    fault = plan_fault(
+        tmp_path, "# task: t\ndef f(a, b): return object()", signature="f(a, b)", cases=cases, kind="function"
+    )
 
     assert (fault.kind, "f returned object" in fault.message) == (FaultKind.WRONG_TYPE, True)
 
@@ -186,7 +195,12 @@ def test_barriers_make_threads_wait(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "kind", "sentence"),
     [
-        ("x[n, i, j, c]", "x[n, i + 2, j, c]", FaultKind.OUT_OF_BOUNDS, "reaches outside an array (cell t, line 12): thread (0, 1, 0)"),
+        (
+            "x[n, i, j, c]",
+            "x[n, i + 2, j, c]",
+            FaultKind.OUT_OF_BOUNDS,
+            "reaches outside an array (cell t, line 12): thread (0, 1, 0)",
+        ),
         ("y[n, i, j, k] = acc", "1 // (j - j)", FaultKind.KERNEL_EXCEPTION, "ZeroDivisionError"),
         ("y[n, i, j, k] = acc", "while True: pass", FaultKind.KERNEL_TIMEOUT, "a loop in the kernel never ends"),
     ],

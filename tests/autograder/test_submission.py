@@ -85,7 +85,11 @@ def test_a_missing_file_a_folder_and_a_huge_file_are_named(tmp_path):
     with huge.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
 
-    for path, sentence in [(tmp_path / "no.ipynb", "no such file"), (tmp_path, "a folder"), (huge, "20 MiB that are read")]:
+    for path, sentence in [
+        (tmp_path / "no.ipynb", "no such file"),
+        (tmp_path, "a folder"),
+        (huge, "20 MiB that are read"),
+    ]:
         with pytest.raises(SubmissionError, match=re.escape(sentence)):
             read_notebook(path, LAB)
 
