@@ -192,7 +192,7 @@ def _bubblewrap(bwrap: str, folder: Path, command: Sequence[str]) -> list[str]:
     arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for path in _readable():
         if Path(path).is_symlink():
-            arguments += ["--symlink", os.readlink(path), path]
+            arguments += ["--symlink", str(Path(path).readlink()), path]
         else:
             arguments += ["--ro-bind", path, path]
     # The writable folder comes last: it may lie below a read-only one.

@@ -58,9 +58,9 @@ class Compiler:
 
         function = getattr(kernel, "py_func", kernel)
         if not self._enabled:
-            key = str(function.__name__)
-            self.kernels.setdefault(key, _record(function, key, ""))
-            return key
+            name = str(function.__name__)
+            self.kernels.setdefault(name, _record(function, name, ""))
+            return name
         types = tuple(_type_of(argument) for argument in arguments)
         known = self._fast.get((id(function), types))
         if known:

@@ -192,7 +192,7 @@ def _axes(size: Any, what: str) -> tuple[int, int, int]:
             raise TypeError(f"{what} {axes}: {axis!r} is a {type(axis).__name__}, not an integer: divide with //")
         if axis < 1:
             raise ValueError(f"{what} {axes}: every axis needs at least 1")
-    padded = tuple(int(axis) for axis in axes) + (1, 1)
+    padded = (*(int(axis) for axis in axes), 1, 1)
     return padded[0], padded[1], padded[2]
 
 

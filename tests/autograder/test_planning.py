@@ -199,7 +199,7 @@ def test_barriers_make_threads_wait(tmp_path):
             "x[n, i, j, c]",
             "x[n, i + 2, j, c]",
             FaultKind.OUT_OF_BOUNDS,
-            "reaches outside an array (cell t, line 12): thread (0, 1, 0)",
+            "an array (cell t, line 12): thread (0, 1, 0)",
         ),
         ("y[n, i, j, k] = acc", "1 // (j - j)", FaultKind.KERNEL_EXCEPTION, "ZeroDivisionError"),
         ("y[n, i, j, k] = acc", "while True: pass", FaultKind.KERNEL_TIMEOUT, "a loop in the kernel never ends"),
