@@ -87,7 +87,7 @@ def _unwritten(e: Evidence) -> Diagnosis | None:
     if missing.all():
         return Diagnosis(
             "unwritten", "none of them was ever written", "check that y is written and returned",
-            "Check which guard keeps every thread from its write, and that the array you return is the one the kernel got.",
+            "Which guard keeps every thread from its write? Is the array you return the one that the kernel got?",
         )  # fmt: skip
     tail = _tail_text(missing)
     if tail:
@@ -195,7 +195,7 @@ def _mistakes(case: Case, x: Array, w: Array, y: Array) -> Iterator[tuple[Callab
     )  # fmt: skip
     yield lambda: run(x, only(-1, -1, -1)), overwritten
     yield lambda: np.cumsum(y, axis=3), Diagnosis(
-        "accumulator", "as if the sum went on from one output channel to the next", "check where the accumulator starts",
+        "accumulator", "as if the sum went on from channel to channel", "check where the accumulator starts",
         "Each output starts from 0: where is the accumulator set?",
     )  # fmt: skip
     yield lambda: np.broadcast_to(y[..., :1], y.shape), Diagnosis(
@@ -227,13 +227,13 @@ def _window_mistakes(case: Case, x: Array, w: Array, y: Array) -> Iterator[tuple
     if case.stride > 1:
         yield lambda: run(top_left, 1), Diagnosis(
             "stride", "as if the stride were 1", "check the stride",
-            "Neighbouring outputs look at windows that lie stride pixels apart: where does the window of output (i, j) start?",
+            "Neighbouring windows lie stride pixels apart: where does the window of output (i, j) start?",
         )  # fmt: skip
     if case.padding != "same":
         return
     start = Diagnosis(
         "padding", "as if the padding were split otherwise", "check pad_top and pad_left",
-        "How many rows of padding lie above the image, and how many below, when their number is odd or the stride isn't 1?",
+        "How many rows of padding lie above the image and how many below, if their number is odd or the stride not 1?",
     )  # fmt: skip
     yield lambda: run([0, 0], case.stride), Diagnosis(
         "no padding", "as if the windows started without padding", "check pad_top and pad_left",
@@ -275,20 +275,19 @@ def _halo(e: Evidence) -> Diagnosis | None:
     """All wrong outputs have a window that leaves the image, and not every output has."""
     if e.case.padding != "same":
         return None
-    touches = np.zeros(e.expected.shape, np.bool_)
-    sides = []
-    for axis, (low, high) in ((1, ("top", "bottom")), (2, ("left", "right"))):
-        before, _ = same_padding(e.x.shape[axis], e.w.shape[axis - 1], e.case.stride)
-        first = np.arange(e.expected.shape[axis]) * e.case.stride - before
-        for name, out in ((low, first < 0), (high, first + e.w.shape[axis - 1] > e.x.shape[axis])):
-            mask = out.reshape([-1 if a == axis else 1 for a in range(4)])
-            touches |= mask
-            if (e.wrong & mask).any():
-                sides.append(name)
-    if touches.all() or (e.wrong & ~touches).any():
+    leaves: dict[str, NDArray[np.bool_]] = {}  # by side: outputs whose window leaves the image there
+    for axis, names in ((1, ("top", "bottom")), (2, ("left", "right"))):
+        taps, size = e.w.shape[axis - 1], e.x.shape[axis]
+        first = np.arange(e.expected.shape[axis]) * e.case.stride - same_padding(size, taps, e.case.stride)[0]
+        for name, out in zip(names, (first < 0, first + taps > size), strict=True):
+            shape = [-1 if a == axis else 1 for a in range(4)]
+            leaves[name] = np.broadcast_to(out.reshape(shape), e.expected.shape)
+    sides = sum(mask.astype(int) for mask in leaves.values())
+    if np.all(sides) or (e.wrong & (sides == 0)).any():
         return None
+    found = [name for name, mask in leaves.items() if (e.wrong & mask & (sides == 1)).any()] or ["corners"]
     return Diagnosis(
-        "halo", f"all of them on the border ({', '.join(sides)}), where the window leaves the image", "check the halo",
+        "halo", f"all of them on the border ({', '.join(found)}), where the window leaves the image", "check the halo",
         "What does a thread do when a tap lies outside the image, on each of the four sides?",
     )  # fmt: skip
 

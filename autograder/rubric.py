@@ -250,7 +250,9 @@ def _task(table: Table) -> Task:
         if item.function is not None and item.function not in task.functions:
             raise table.fail(f"item {item.id}: function", f"{item.function!r} is none of {task.function}")
         if item.kind == "cpu_speedup" and all(other.kind != "speedup" for other in task.items):
-            raise table.fail(f"item {item.id}: kind", "cpu_speedup needs an item of kind speedup, whose workload it shares")
+            raise table.fail(
+                f"item {item.id}: kind", "cpu_speedup needs an item of kind speedup, whose workload it shares"
+            )
     return task
 
 

@@ -102,7 +102,9 @@ def output_shape(x_shape: Shape, w_shape: Shape, stride: int = 1, padding: str =
     n, h, width, c = x_shape
     r, s, c_in, k = w_shape
     if c != c_in:
-        raise BadInputError(f"x {tuple(x_shape)} has {c} channels but w {tuple(w_shape)} expects {c_in}: they must agree")
+        raise BadInputError(
+            f"x {tuple(x_shape)} has {c} channels but w {tuple(w_shape)} expects {c_in}: they must agree"
+        )
     return n, output_size(h, r, stride, padding), output_size(width, s, stride, padding), k
 
 

@@ -137,8 +137,7 @@ def test_wrong_borders_alone_point_at_the_halo_and_name_the_sides():
     found = diagnose(case, inputs(case), got, reference(case), got != reference(case))
 
     assert found.name == "halo"
-    assert "top" in found.pattern
-    assert "right" in found.pattern
+    assert "(top, right)" in found.pattern
 
 
 def test_wrong_last_rows_point_at_the_tail():

@@ -11,7 +11,9 @@ from autograder import cases, oracle
 from autograder.evidence import Case
 from gpulabs.errors import GraderError
 
-NORMALS = Case("a-close-0", "a", "close", "f", (2, 7, 6, 3), (3, 3, 3, 4), stride=2, padding="same", values="normals", seed=1)
+NORMALS = Case(
+    "a-close-0", "a", "close", "f", (2, 7, 6, 3), (3, 3, 3, 4), stride=2, padding="same", values="normals", seed=1
+)
 SPECIAL = Case("a-close-1", "a", "close", "f", (1, 5, 7, 2), (3, 3, 2, 2), padding="same", values="special", seed=2)
 WORKLOAD = Case("a-speed-0", "a", "speed", "f", (2, 16, 16, 8), (3, 3, 8, 8), seed=3)
 
@@ -38,7 +40,10 @@ def test_tensorflow_gives_expected_outputs_and_the_time_of_one_core(tmp_path, ca
 def test_a_child_that_fails_withholds_points_with_its_last_words(tmp_path, monkeypatch):
     monkeypatch.setattr(oracle, "encode", lambda case: {"id": "broken"})
 
-    with start(tmp_path, [NORMALS]) as running, pytest.raises(GraderError, match=r"ended with code 3: cases\[0\].*lacks"):
+    with (
+        start(tmp_path, [NORMALS]) as running,
+        pytest.raises(GraderError, match=r"ended with code 3: cases\[0\].*lacks"),
+    ):
         running.wait(60)
 
 
