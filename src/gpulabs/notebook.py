@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpulabs.errors import GpulabsError, GraderError
-from gpulabs.teaching import attempt, compare, measure, recorded, run
+from gpulabs.teaching import attempt, compare, measure, recorded, run, shrink
 
 if TYPE_CHECKING:
     from autograder.result import ItemScore
 
-__all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorded", "run", "setup"]
+__all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorded", "run", "setup", "shrink"]
 
 T = TypeVar("T")
 WIDTH = 96
@@ -120,7 +120,8 @@ def check(task: str, *, lab: str | None = None, notebook: Path | str | None = No
         >>> check("conv_first")  # doctest: +SKIP
         20.0
     """
-    from autograder import path, submission
+    from autograder.path import grade
+    from autograder.submission import from_cells
 
     try:
         name = lab or _lab()
@@ -131,9 +132,9 @@ def check(task: str, *, lab: str | None = None, notebook: Path | str | None = No
             if source is None:
                 print(f'No cell that starts with "# task: {task}" has been run yet. Run it, then check again.')
                 return 0.0
-            graded = submission.from_cells(_lab_id(name), {task: source})
+            graded = from_cells(_lab_id(name), {task: source})
         with contextlib.redirect_stderr(sys.stdout):
-            result = path.grade(graded, name, tasks=(task,), device=device)
+            result = grade(graded, name, tasks=(task,), device=device)
     except GraderError as error:
         print(f"The grader failed, not you; no points are lost by this. It said: {error}")
         return 0.0

@@ -45,6 +45,21 @@ def compare(prediction: Any, truth: float, unit: str = "") -> None:
         print(f"{said}.")
 
 
+def shrink(image: Any, step: int) -> Any:
+    """Shrinks a photograph by averaging squares of pixels, and maps 0..255 to 0..1.
+
+    Args:
+        image: (H, W, 3), uint8.
+        step: Pixels along the side of a square; 1 keeps the size.
+
+    Returns:
+        (H // step, W // step, 3), float32; the remainder at the end is cut off.
+    """
+    rows, columns = image.shape[0] // step, image.shape[1] // step
+    squares = image[: rows * step, : columns * step].reshape(rows, step, columns, step, -1)
+    return (squares.mean(axis=(1, 3)) / 255).astype(np.float32)
+
+
 def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a student's function; a stage still to be written gives a sentence and None.
 
@@ -87,13 +102,14 @@ def run(function: Callable[..., Any], *arguments: Any) -> Any:
     return result.copy_to_host()
 
 
-def measure(function: Callable[..., Any], *arguments: Any, flops: float) -> float | None:
-    """Times a student's host function on the GPU and says what it reaches.
+def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> float | None:
+    """Times a student's convolution on the GPU and says what it reaches.
 
     Args:
         function: The student's host function.
-        *arguments: NumPy arrays (copied to the device once, untimed) and plain values.
-        flops: Floating-point operations of one call.
+        x: Images, NHWC float32, a NumPy array; copied to the device once, untimed.
+        w: Filters, HWIO float32; likewise.
+        *arguments: Plain values that follow, e.g. stride and padding.
 
     Returns:
         GFLOP/s, or None in the simulator or while the function is not written.
@@ -101,15 +117,17 @@ def measure(function: Callable[..., Any], *arguments: Any, flops: float) -> floa
     from numba import config, cuda
 
     if config.ENABLE_CUDASIM:
-        print("No time taken: the simulator runs each thread as Python code; its time says nothing about a GPU.")
+        print(f"{function.__name__}: not timed. A simulator that runs threads as Python says nothing about a GPU's speed.")
         return None
+    from gpulabs.convolution import flops
     from gpulabs.timing import time_gpu
 
-    placed = [cuda.to_device(value) if isinstance(value, np.ndarray) else value for value in arguments]
-    if attempt(function, *placed) is None:
+    placed = (cuda.to_device(x), cuda.to_device(w), *arguments)
+    y = attempt(function, *placed)
+    if y is None:
         return None
     summary = time_gpu(lambda: function(*placed))
-    gflops = flops / summary.median_ms / 1e6
+    gflops = flops(y.shape, w.shape) / summary.median_ms / 1e6
     spread = f"{summary.low_ms:.3f} to {summary.high_ms:.3f}"
     print(f"{function.__name__}: {summary.median_ms:.3f} ms ({spread}), {gflops:,.0f} GFLOP/s")
     return gflops

@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_DRAWN_THREADS = 2_000  # more would be finer than the picture's pixels
+MAX_NUMBERED_COLUMNS = 26  # more, and the numbers run into each other
 TINTS = ("#CFE6F5", "#FCE7BF")  # of sky and orange
 
 
-def block_map(w_out: int, h_out: int, block: tuple[int, int]) -> Picture:
+def block_map(w_out: int, h_out: int, block: tuple[int, int], names: tuple[str, str] = ("columns", "rows")) -> Picture:
     """Draws the blocks that cover an image and the threads that find no work.
 
     Args:
         w_out: Columns of the output; x, the fastest axis.
         h_out: Rows of the output; y.
         block: Threads of a block in x and y.
+        names: What x and y run over.
 
     Returns:
         The picture: a square a thread, hatched where the thread is idle.
@@ -36,6 +38,7 @@ def block_map(w_out: int, h_out: int, block: tuple[int, int]) -> Picture:
     columns, rows = gx * bx, gy * by
     idle = 1 - w_out * h_out / (columns * rows)
     squares = columns * rows <= MAX_DRAWN_THREADS
+    numbered = squares and columns <= MAX_NUMBERED_COLUMNS
     width = 7.2
     with panels(width, min(6.5, width * rows / columns + 0.6)) as (figure, (ax,)):
         bare(ax)
@@ -54,7 +57,7 @@ def block_map(w_out: int, h_out: int, block: tuple[int, int]) -> Picture:
         for gj in range(gx):
             for gi in range(gy):
                 box(ax, gj * bx, gi * by, bx, by, facecolor="none", edgecolor=BLUE, linewidth=1.0, zorder=2.5)
-                if gx * gy <= 48 and (gj, gi) != (0, 0):
+                if gx * gy <= 48 and not (numbered and (gj, gi) == (0, 0)):
                     ax.text(
                         gj * bx + bx / 2,
                         gi * by + by / 2,
@@ -66,22 +69,21 @@ def block_map(w_out: int, h_out: int, block: tuple[int, int]) -> Picture:
                         zorder=4,
                         bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
                     )
-        _number_first_block(ax, bx, by, squares and columns <= 40)
+        if numbered:
+            _number_first_block(ax, bx, by)
         box(ax, 0, 0, w_out, h_out, facecolor="none", edgecolor=VERMILION, linewidth=2.2, zorder=3)
         ax.set(xlim=(-0.3, columns + 0.3), ylim=(rows + 0.3, -0.3), aspect="equal")
         ax.set_title(f"{gx} x {gy} blocks of {bx} x {by} threads = {columns * rows:,} threads")
         ax.set_xlabel(
-            f"x: columns  (red: the {w_out} x {h_out} outputs;  hatched: idle threads, {idle:.0%} of all)", loc="left"
+            f"x: {names[0]}  (red: the {w_out} x {h_out} outputs;  hatched: idle threads, {idle:.0%} of all)", loc="left"
         )
-        ax.set_ylabel("y: rows", loc="top")
+        ax.set_ylabel(f"y: {names[1]}", loc="top")
     alt = f"{gx} by {gy} blocks of {bx} by {by} threads over {w_out} by {h_out} outputs; {idle:.0%} of the threads are idle"
     return Picture(figure, alt)
 
 
-def _number_first_block(ax: Axes, bx: int, by: int, readable: bool) -> None:
+def _number_first_block(ax: Axes, bx: int, by: int) -> None:
     """Writes threadIdx (x, y) into the squares of block (0, 0)."""
-    if not readable:
-        return
     for tx in range(bx):
         for ty in range(by):
             ax.text(tx + 0.5, ty + 0.5, f"{tx},{ty}", ha="center", va="center", fontsize=6.5, color=INK)
