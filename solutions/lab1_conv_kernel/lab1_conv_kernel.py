@@ -360,7 +360,8 @@ block_map(w_out=20, h_out=10, block=(32, 4), names=("channels", "columns"))
 
 # %% [markdown]
 # **Implement.** One fixed block suits some shapes and wastes most of its threads on others (think of 3 channels). Write a
-# function that fits the block to the shape: whole warps, 64 to 1,024 threads, at most half of all threads idle.
+# function that fits the block to the shape: whole warps, 64 to 1,024 threads, and never fewer than a quarter of all threads
+# with an output to compute. Shrink an axis of the block that is longer than its outputs.
 
 # %% nbgrader={"grade": false, "grade_id": "launch_config", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: launch_config

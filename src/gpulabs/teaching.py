@@ -117,7 +117,9 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     from numba import config, cuda
 
     if config.ENABLE_CUDASIM:
-        print(f"{function.__name__}: not timed. A simulator that runs threads as Python says nothing about a GPU's speed.")
+        print(
+            f"{function.__name__}: not timed. A simulator that runs threads as Python says nothing about a GPU's speed."
+        )
         return None
     from gpulabs.convolution import flops
     from gpulabs.timing import time_gpu

@@ -90,6 +90,9 @@ def panels(
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
         yield figure, list(axes.flat)
+        figure.draw_without_rendering()  # the layout settles over several draws; two, then freeze it,
+        figure.draw_without_rendering()  # so that saving twice gives the same bytes
+        figure.set_layout_engine("none")
 
 
 def bare(ax: Axes) -> None:

@@ -75,10 +75,11 @@ def block_map(w_out: int, h_out: int, block: tuple[int, int], names: tuple[str, 
         ax.set(xlim=(-0.3, columns + 0.3), ylim=(rows + 0.3, -0.3), aspect="equal")
         ax.set_title(f"{gx} x {gy} blocks of {bx} x {by} threads = {columns * rows:,} threads")
         ax.set_xlabel(
-            f"x: {names[0]}  (red: the {w_out} x {h_out} outputs;  hatched: idle threads, {idle:.0%} of all)", loc="left"
+            f"x: {names[0]}  (red: the {w_out} x {h_out} outputs;  hatched: idle threads, {idle:.0%} of all)",
+            loc="left",
         )
         ax.set_ylabel(f"y: {names[1]}", loc="top")
-    alt = f"{gx} by {gy} blocks of {bx} by {by} threads over {w_out} by {h_out} outputs; {idle:.0%} of the threads are idle"
+    alt = f"{gx} by {gy} blocks of {bx} by {by} threads over {w_out} by {h_out} outputs, {idle:.0%} of the threads idle"
     return Picture(figure, alt)
 
 

@@ -67,5 +67,5 @@ def window_map(h: int, w: int, filter: tuple[int, int], stride: int, padding: st
         ax.set(xlim=(-left - 0.3, shift + w_out + 0.5), ylim=(h + bottom + 0.3, -top - 1.1), aspect="equal")
         zeros = f": {top} above, {bottom} below, {left} left, {right} right" if padding == "same" else ""
         ax.set_title(f"filter {r} x {s}, stride {stride}, padding '{padding}'{zeros}")
-    alt = f"A {r} by {s} filter with stride {stride} and {padding} padding turns {h} by {w} pixels into {h_out} by {w_out}"
+    alt = f"A {r} by {s} filter, stride {stride}, {padding} padding, turns {h} by {w} pixels into {h_out} by {w_out}"
     return Picture(figure, alt)
