@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -76,6 +77,9 @@ def run_cli(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
     Raises:
         SystemExit: Always.
     """
+    for stream in (sys.stdout, sys.stderr):  # an ASCII terminal gets "?" for what it can't show, not a crash
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app(args=arguments, prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -101,6 +105,9 @@ def _report(error: Exception, name: str) -> int:
             _told.append(str(error))
         complain(f"{name}: {error}")
         return int(error.exit_code)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(getattr(error, "format_message", lambda: "")())
+        return int(ExitCode.USAGE)
     if hasattr(error, "format_message"):  # typer's usage errors, whichever click it carries
         complain(f"{name}: {error.format_message()} Try `{name} --help`.")
         return int(getattr(error, "exit_code", ExitCode.USAGE))
