@@ -25,7 +25,7 @@ def html(results: Sequence[Result], title: str = "") -> str:
 
     Args:
         results: One for a student's report; several also get a scoreboard with links to each.
-        title: The page's heading; by default the lab's title, or the student's name.
+        title: The page's heading; by default the lab's title for one result.
 
     Returns:
         A whole HTML document. Every text of a result is cleaned and escaped; the page's own policy
@@ -41,7 +41,7 @@ def html(results: Sequence[Result], title: str = "") -> str:
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return _template().render(
-        title=one_line(title, 200) or ("Results" if len(views) > 1 else f"Result of {views[0].student}"),
+        title=one_line(title, 200) or ("Results" if len(views) > 1 else views[0].lab_title),
         results=views,
         boards=boards(results, [shown.lab_title for shown in views]) if len(views) > 1 else [],
         same_lab=same_lab,

@@ -7,7 +7,7 @@ import importlib
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autograder.report.clean import clean, one_line
@@ -79,6 +79,7 @@ class ResultView:
     percent: int
     bar: list[Segment]
     summary: str
+    explanation: str
     tasks: list[TaskView]
     how: Rows
     device: Rows
@@ -115,6 +116,7 @@ def view(result: Result, index: int = 0) -> ResultView:
         percent=round(100 * result.points / result.max_points) if result.max_points else 0,
         bar=bar(result.items),
         summary=summary(result.items),
+        explanation=explanation(result.items),
         tasks=[_task(result, task, titles, f"{anchor}-t{number}") for number, task in enumerate(tasks, start=1)],
         how=how,
         device=rows(result.device),
@@ -158,21 +160,20 @@ def tally(items: Sequence[ItemScore]) -> dict[str, float]:
 
 
 def summary(items: Sequence[ItemScore]) -> str:
-    """Returns one sentence about the points, in words that stand without the bar."""
+    """Returns the points in words that stand without the bar: `91 earned, 9 pending.` and what that means."""
+    counts = ", ".join(f"{points(value)} {status}" for status, value in tally(items).items() if value)
+    return f"{counts or '0 earned'}. {explanation(items)}".strip()
+
+
+def explanation(items: Sequence[ItemScore]) -> str:
+    """Returns what pending and withheld mean, where there are such points."""
     sums = tally(items)
-    words = [f"{points(sums['earned'])} earned"]
-    if sums["lost"]:
-        words.append(f"{points(sums['lost'])} lost")
+    words = []
     if sums["pending"]:
-        words.append(f"{points(sums['pending'])} pending")
+        words.append("Pending points need something that this machine lacks; they are neither earned nor lost.")
     if sums["withheld"]:
-        words.append(f"{points(sums['withheld'])} withheld")
-    sentence = ", ".join(words) + "."
-    if sums["pending"]:
-        sentence += " Pending points need something this machine lacks; they are neither earned nor lost."
-    if sums["withheld"]:
-        sentence += " Withheld points wait for the grader, which failed there; grading again settles them."
-    return sentence
+        words.append("Withheld points wait for the grader, which failed there; grading again settles them.")
+    return " ".join(words)
 
 
 def place(item: ItemScore) -> str:
@@ -193,9 +194,18 @@ def _task(result: Result, task: str, titles: dict[str, str], anchor: str) -> Tas
         status=overall(items),
         points=points(sum(item.points for item in items)),
         max_points=points(sum(item.max_points for item in items)),
-        items=[_item(item) for item in items],
+        items=_items(items),
         figures=[figure for figure in figures if figure is not None],
     )
+
+
+def _items(items: Sequence[ItemScore]) -> list[ItemView]:
+    """Returns the items; a hint that several share is shown at the first of them only."""
+    views: list[ItemView] = []
+    for item in items:
+        shown = _item(item)
+        views.append(replace(shown, hint="") if shown.hint in {earlier.hint for earlier in views} else shown)
+    return views
 
 
 def _item(item: ItemScore) -> ItemView:
