@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -80,9 +81,9 @@ class Store:
         """
         path = self.path(result.lab, result.student)
         history = [replace(earlier, figures=()) for earlier in self.history(result.lab, result.student)]
-        gradings = [encode(earlier) for earlier in (*history, result)]
+        gradings = [to_json(earlier) for earlier in (*history, result)]
         data = {"schema_version": SCHEMA_VERSION, "lab": result.lab, "student": result.student, "gradings": gradings}
-        text = json.dumps(data, indent=1, ensure_ascii=True, allow_nan=True)
+        text = json.dumps(data, indent=1, allow_nan=False)
         write_atomically(path, text.encode("utf-8"))
         return _lowered(history[-1], result) if history else ""
 
@@ -119,13 +120,18 @@ def read(path: Path) -> tuple[Result, ...]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: can't be read as a result ({error}); restore it from a backup or remove it") from error
+        raise DataError(f"{path}: no readable result ({error}); restore it from a backup or remove it") from error
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION or not data.get("gradings"):
         raise DataError(f"{path}: not a result of schema {SCHEMA_VERSION}; remove it to grade this student anew")
     try:
         return tuple(decode(Result, entry, path.name) for entry in data["gradings"])
     except (BadInputError, TypeError) as error:
         raise DataError(f"{path}: damaged result ({error}); restore it from a backup or remove it") from error
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Returns a result as JSON holds it; NaN and infinity, which JSON lacks, become words."""
+    return dict(_words(encode(result)))
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
@@ -154,6 +160,16 @@ def write_atomically(path: Path, content: bytes) -> Path:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
     return path
+
+
+def _words(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _words(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_words(entry) for entry in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _lowered(before: Result, after: Result) -> str:

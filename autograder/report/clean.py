@@ -21,7 +21,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def clean(text: Any, limit: int = MAX_CHARACTERS) -> str:
-    """Returns the text with controls made visible and its length bounded.
+    r"""Returns the text with controls made visible and its length bounded.
 
     Args:
         text: Anything; it is taken through `str`.
@@ -31,7 +31,7 @@ def clean(text: Any, limit: int = MAX_CHARACTERS) -> str:
         Printable text; tabs and line breaks stay.
 
     Example:
-        >>> clean("\\x1b[31mred\\x1b[0m \\u202eevil")
+        >>> clean("\x1b[31mred\x1b[0m \u202eevil")
         'red <U+202E>evil'
     """
     whole = str(text)

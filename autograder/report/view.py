@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import importlib
 import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from autograder import rubric
 from autograder.report.clean import clean, one_line
 from autograder.report.values import points, rows
 from autograder.result import Figure, ItemScore, Result, Status
+from gpulabs.errors import GpulabsError
 
 Rows = list[tuple[str, str]]
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -235,10 +235,8 @@ def _figure(figure: Figure) -> FigureView | None:
 
 def _titles(lab: str) -> dict[str, str]:
     """Returns task id -> title, and the lab's own under the empty name; empty for an unknown lab."""
-    from gpulabs.errors import GpulabsError
-
     try:
-        known: Any = importlib.import_module("autograder.rubric").load(lab)
-    except (ImportError, GpulabsError):
+        known = rubric.load(lab)
+    except GpulabsError:  # a stored result of a lab that this version lacks
         return {}
     return {"": known.title, **{task.id: task.title for task in known.tasks}}
