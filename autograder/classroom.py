@@ -76,20 +76,22 @@ class Session:
     finished: int = 0
 
 
-def find(folder: Path, lab: str, student: str | None = None) -> list[Entry]:
+def find(folder: Path, lab: str, student: str | None = None, out: Path | None = None) -> list[Entry]:
     """Returns the submissions in a folder, by student.
 
     Args:
         folder: nbgrader's `submitted`, or a flat folder of notebooks.
         lab: The lab's id.
         student: Only this one.
+        out: The results folder; it may lie in `folder` and holds no submissions.
 
     Raises:
         BadInputError: There is no such folder, or no submission in it.
     """
     if not folder.is_dir():
         raise BadInputError(f"{folder}: no such folder; give the one that holds the submissions")
-    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    results = out.resolve() if out else None
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.resolve() != results)
     entries = [_in_folder(path / lab, path.name) for path in visible if (path / lab).is_dir()]
     if not entries:
         entries = [_checked(path, path.stem) for path in visible if path.suffix == ".ipynb"]

@@ -53,7 +53,7 @@ def grade(
     from autograder.store import Store
 
     lab_id = rubric.load(lab).id
-    entries = classroom.find(submissions, lab_id, student)
+    entries = classroom.find(submissions, lab_id, student, out)
     _require_isolation(allow_untrusted)
     finished: list[Done] = []
     session = Session(lab_id, jobs=jobs, again=regrade)
