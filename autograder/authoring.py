@@ -10,6 +10,7 @@ from pathlib import Path
 from autograder import build as builder
 from autograder.examples import example_notebook, task_cells
 from autograder.result import Result, Status
+from autograder.store import write_atomically
 from gpulabs.errors import BadInputError, GpulabsError
 
 DEMO_LAB = "lab1_conv_kernel"
@@ -38,6 +39,31 @@ def build(lab: str | None, solutions: Path, labs: Path) -> list[Path]:
 
     written = [path for name in labs_in(solutions, lab) for path in builder.build_lab(name, solutions, labs)]
     return [*written, *build_ladder(solutions, LADDER)]
+
+
+def release(lab: str, solutions: Path, course: Path) -> list[Path]:
+    """Puts a lab into an nbgrader course folder: its notebook with solutions in `source/`, the settings beside.
+
+    Args:
+        lab: By id or short name.
+        solutions: The sources; `nbgrader_config.py` lies beside that folder.
+        course: The course folder; settings that are there already stay.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    settings = course / "nbgrader_config.py"
+    for name in labs_in(solutions, lab):
+        notebook = course / "source" / name / f"{name}.ipynb"
+        text = json.dumps(builder.solution_notebook(name, solutions), indent=1) + "\n"
+        written.append(write_atomically(notebook, text.encode("utf-8")))
+    if not settings.exists():
+        shipped = solutions.resolve().parent / "nbgrader_config.py"
+        if not shipped.is_file():
+            raise BadInputError(f"{shipped}: missing; give the solutions folder of a checkout with --solutions")
+        written.append(write_atomically(settings, shipped.read_bytes()))
+    return written
 
 
 def check(lab: str | None, solutions: Path, labs: Path, grade: Callable[..., Result] | None = None) -> list[str]:
@@ -107,13 +133,11 @@ def demo_submissions(repository: Path, folder: Path) -> Path:
 
 
 def _check_scores(lab: str, solutions: Path, grade: Callable[..., Result]) -> list[str]:
-    import nbformat
-
     problems = []
     with tempfile.TemporaryDirectory(prefix="gpulabs-check-") as scratch:
         path = Path(scratch) / f"{lab}.ipynb"
         for name, make in (("solution", builder.solution_notebook), ("release", builder.release_notebook)):
-            nbformat.write(make(lab, solutions), path)
+            path.write_text(json.dumps(make(lab, solutions)), encoding="utf-8")
             try:
                 result = grade(path, lab, student=name)
             except GpulabsError as error:

@@ -20,7 +20,7 @@ from autograder.report.clean import one_line
 from autograder.result import ItemScore, Result, Status
 from autograder.rubric import load
 from autograder.store import Store
-from gpulabs.errors import BadInputError, GpulabsError, SubmissionError
+from gpulabs.errors import BadInputError, GpulabsError, MissingError, SubmissionError
 
 Progress = Callable[[str, str], None]
 Grade = Callable[..., Result]
@@ -158,6 +158,25 @@ def grade_one(entry: Entry, session: Session, progress: Progress | None = None) 
         reason = f"The grader failed, your points are withheld, not lost: {type(error).__name__}: {error}"
     name, sha256 = entry.notebook.name, identity(entry.notebook)
     return verdict_for_all(session.lab, entry.student, name, Status.WITHHELD, reason, sha256)
+
+
+def require_isolation(allow_untrusted: bool) -> None:
+    """Refuses to run submissions where nothing stands between them and this account's files.
+
+    Args:
+        allow_untrusted: The instructor's explicit word that all submissions are trusted.
+
+    Raises:
+        MissingError: No isolation, and no such word.
+    """
+    from autograder import isolation
+
+    tier = isolation.tier()
+    if str(tier.name) == "none" and not allow_untrusted:
+        raise MissingError(
+            f"student code can't be isolated here ({tier.description}); install bubblewrap, "
+            "or give --allow-untrusted if you trust every submission"
+        )
 
 
 def verdict_for_all(lab: str, student: str, source: str, status: Status, reason: str, sha256: str = "") -> Result:

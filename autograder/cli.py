@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gpulabs.errors import BadInputError, GraderError, MissingError
+from gpulabs.errors import BadInputError, GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
 
@@ -54,7 +54,7 @@ def grade(
 
     lab_id = rubric.load(lab).id
     entries = classroom.find(submissions, lab_id, student, out)
-    _require_isolation(allow_untrusted)
+    classroom.require_isolation(allow_untrusted)
     finished: list[Done] = []
     session = Session(lab_id, jobs=jobs, again=regrade)
     try:
@@ -152,6 +152,21 @@ def build(
 
 
 @app.command()
+def release(
+    lab: LabName,
+    course: Annotated[Path, typer.Option(help="The nbgrader course folder.")] = Path("course"),
+    solutions: Annotated[Path, typer.Option(help="The folder of the labs' sources.")] = Path("solutions"),
+) -> None:
+    """Put a lab into an nbgrader course folder, settings included."""
+    from autograder import authoring
+
+    for path in authoring.release(lab, solutions, course):
+        console().print(f"wrote {path}", soft_wrap=True)
+    lab_id = authoring.labs_in(solutions, lab)[0]
+    console().print(f"Next: cd {course} && nbgrader generate_assignment {lab_id} --create", soft_wrap=True)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("demo-report"),
     repository: Annotated[Path, typer.Option(help="A checkout of the gpulabs repository.")] = Path(),
@@ -186,17 +201,6 @@ def demo(
 def main() -> NoReturn:
     """Runs the command line; ends the process with an exit code of `gpulabs.exit_codes`."""
     run_cli(app, "autograder")
-
-
-def _require_isolation(allow_untrusted: bool) -> None:
-    from autograder import isolation
-
-    tier = isolation.tier()
-    if str(tier.name) == "none" and not allow_untrusted:
-        raise MissingError(
-            f"student code can't be isolated here ({tier.description}); install bubblewrap, "
-            "or give --allow-untrusted if you trust every submission"
-        )
 
 
 def _results(folder: Path, lab: str | None, student: str | None) -> list[Result]:
