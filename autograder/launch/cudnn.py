@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from autograder.launch.gpu import CudaGpu, GpuFault
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 INSTALL = "pip install nvidia-cudnn-frontend==1.26.0"
 X, W, Y = 1, 2, 3  # ids of the graph's tensors
