@@ -17,6 +17,7 @@ from gpulabs.errors import GraderError, MissingPackageError
 
 _REGISTERS = re.compile(r"[Uu]sed (\d+) registers")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
+_LOCAL = re.compile(r"(\d+) bytes lmem")
 _SHARED = re.compile(r"(\d+)(?:\+\d+)? bytes smem")
 _COMPLAINT = re.compile(r"line (\d+); error\s*:\s*(.+)")
 _ANY_ERROR = re.compile(r"(?:error|fatal)\s*:\s*(.+)", re.IGNORECASE)
@@ -99,15 +100,16 @@ def resources(key: str, ptx: str, architecture: str, log: str) -> Resources:
     Raises:
         GraderError: The log has another form than this module knows.
     """
-    registers, spills = _REGISTERS.search(log), _SPILLS.search(log)
-    if registers is None or spills is None:
+    registers, spills, local = _REGISTERS.search(log), _SPILLS.search(log), _LOCAL.search(log)
+    if registers is None or (spills is None and local is None):
         raise GraderError(f"assemble: can't read the assembler's log for {key}: {log[:200]!r}")
     return Resources(
         kernel=key,
         architecture=architecture,
         registers=int(registers.group(1)),
-        spill_store_bytes=int(spills.group(1)),
-        spill_load_bytes=int(spills.group(2)),
+        # CUDA 13's nvJitLink names spills for the first kernel of a process only; no local memory, no spills.
+        spill_store_bytes=int(spills.group(1)) if spills else int(local.group(1)) if local else 0,
+        spill_load_bytes=int(spills.group(2)) if spills else int(local.group(1)) if local else 0,
         shared_bytes=max((int(found) for found in _SHARED.findall(log)), default=0),
         fp64_instructions=count_fp64(ptx),
     )
