@@ -136,7 +136,7 @@ def time_convolution(
 
 
 def dims_and_strides(shape: Sequence[int], layout: str) -> tuple[list[int], list[int]]:
-    """cuDNN names axes N, C, H, W in this order, in any layout; the strides tell where they lie.
+    """Sizes and strides of N, C, H, W: in cuDNN the axes keep this order, the strides tell the layout.
 
     Args:
         shape: (N, C, H, W), or (K, C, R, S) of a filter.
