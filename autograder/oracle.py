@@ -34,7 +34,7 @@ import autograder
 import gpulabs
 from autograder import cases as case_module
 from autograder.evidence import Case, decode, encode
-from gpulabs.errors import GraderError, GpulabsError
+from gpulabs.errors import GpulabsError, GraderError
 
 # Both sum in at least float32: a sum of a few hundred products differs by about sqrt(300) * 2**-24 = 1e-6
 # of the outputs' size. TF32, left on by mistake, is off by 3e-4.
