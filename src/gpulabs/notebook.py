@@ -192,9 +192,9 @@ def _lab_id(lab: str) -> str:
 
 def _executed(task: str) -> str | None:
     """The source of the task's cell as it was last run in this kernel."""
-    from IPython import get_ipython  # type: ignore[attr-defined]
+    from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     history = shell.user_ns.get("In", []) if shell is not None else []
     mark = f"# task: {task}"
     cells = [str(cell) for cell in history if str(cell).lstrip().split("\n", 1)[0].strip() == mark]
