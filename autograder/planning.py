@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,7 @@ def plan(
     *,
     tier: str | None = None,
     quiet_s: float = QUIET_S,
+    stop: threading.Event | None = None,
 ) -> dict[str, PlanSet]:
     """Records and compiles what every task's host functions launch.
 
@@ -76,6 +78,7 @@ def plan(
         compute_capability: Of the GPU to compile for.
         tier: Isolation tier; the strongest that works by default.
         quiet_s: Seconds without an event after which the worker is stopped.
+        stop: Set by another thread to end the work early; what comes back then is worthless.
 
     Returns:
         A plan set for each task, with faults where planning failed.
@@ -83,19 +86,27 @@ def plan(
     Raises:
         GraderError: The worker could not run at all.
     """
-    found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s)
+    found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop)
     return {
         task: PlanSet(task, got.kernels, tuple(got.plans), tuple(got.faults), compiled) for task, got in found.items()
     }
 
 
-def simulate(tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = None) -> dict[str, Measurement]:
+def simulate(
+    tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = None, stop: threading.Event | None = None
+) -> dict[str, Measurement]:
     """Runs kernels in the simulator; inputs lie in the folder as `<case>.x.npy` and `<case>.w.npy`.
+
+    Args:
+        tasks: The tasks, all of kind `kernel`.
+        folder: The worker's folder.
+        tier: Isolation tier; the strongest that works by default.
+        stop: Set by another thread to end the work early.
 
     Returns:
         A measurement for each task; outputs lie in the folder as `<case>.npy`.
     """
-    found, _ = _work("simulate", tasks, folder, (7, 5), tier, QUIET_S)
+    found, _ = _work("simulate", tasks, folder, (7, 5), tier, QUIET_S, stop)
     measurements = {}
     for task, got in found.items():
         lost = [Outcome(fault.case, fault) for fault in got.faults if fault.case]
@@ -105,7 +116,13 @@ def simulate(tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = N
 
 
 def _work(
-    mode: str, tasks: Sequence[TaskRequest], folder: Path, cc: tuple[int, int], tier: str | None, quiet_s: float
+    mode: str,
+    tasks: Sequence[TaskRequest],
+    folder: Path,
+    cc: tuple[int, int],
+    tier: str | None,
+    quiet_s: float,
+    stop: threading.Event | None,
 ) -> tuple[dict[str, _Found], bool]:
     found = {
         task.program.task: _Found(faults=list(task.program.faults), over=bool(task.program.faults)) for task in tasks
@@ -125,7 +142,10 @@ def _work(
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         # CPU limits of a whole class's worst case: every task may use its time-outs once.
         limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
-        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier)
+        going = (lambda: not stop.is_set()) if stop else (lambda: True)
+        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, keep_going=going)
+        if not going():
+            break
         last, flags = _read(events, found)
         compiled, begun = compiled or flags["compiled"], begun or flags["begun"]
         if flags["ended"]:
