@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gpulabs.errors import GpulabsError, GraderError
+from gpulabs.errors import GpulabsError, GraderError, RubricError
 from gpulabs.teaching import attempt, compare, measure, recorded, run, shrink
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def check(task: str, *, lab: str | None = None, notebook: Path | str | None = No
             graded = from_cells(_lab_id(name), {task: source})
         with contextlib.redirect_stderr(sys.stdout):
             result = grade(graded, name, tasks=(task,), device=device)
-    except GraderError as error:
+    except (GraderError, RubricError) as error:
         print(f"The grader failed, not you; no points are lost by this. It said: {error}")
         return 0.0
     except GpulabsError as error:
