@@ -1,0 +1,244 @@
+"""The `autograder` command: build labs, grade a class, show and export what came of it.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from gpulabs.errors import BadInputError, GraderError
+from gpulabs.exit_codes import ExitCode
+from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autograder.result import Result
+
+app = new_app("Builds GPU labs, grades submissions, reports and exports the results.")
+
+LabName = Annotated[str, typer.Argument(metavar="LAB", help="The lab: lab1 or lab1_conv_kernel.")]
+ResultsFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The results folder that `grade` filled.")]
+OneLab = Annotated[str | None, typer.Option("--lab", help="Only this lab's results.")]
+OneStudent = Annotated[str | None, typer.Option("--student", help="Only this student's.")]
+
+
+@app.command()
+def grade(
+    lab: LabName,
+    submissions: Annotated[
+        Path, typer.Option(help="Submissions: <student>/<lab>/*.ipynb as nbgrader has them, or <student>.ipynb files.")
+    ],
+    out: Annotated[Path, typer.Option(help="The results folder; a run that was stopped goes on from it.")] = Path(
+        "results"
+    ),
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON in place of a scoreboard.")] = False,
+    student: OneStudent = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions graded at a time; 1 where a GPU is timed.")] = 1,
+    regrade: Annotated[bool, typer.Option("--regrade", help="Grade finished submissions again, too.")] = False,
+    allow_untrusted: Annotated[
+        bool, typer.Option("--allow-untrusted", help="Grade even where student code can't be isolated.")
+    ] = False,
+) -> int:
+    """Grade every submission of a lab; each gets a score with reasons, whatever happens."""
+    from autograder import classroom, rubric
+    from autograder.classroom import Done, Session
+    from autograder.report.progress import watched
+    from autograder.store import Store
+
+    lab_id = rubric.load(lab).id
+    entries = classroom.find(submissions, lab_id, student, out)
+    classroom.require_isolation(allow_untrusted)
+    finished: list[Done] = []
+    session = Session(lab_id, jobs=jobs, again=regrade)
+    try:
+        with Store.writing(out) as session.store, contextlib.closing(watched(entries, session)) as stream:
+            for done in stream:
+                finished.append(done)
+                if not json:
+                    print(classroom.line(done), flush=True)  # goes above the progress bar; a console would not
+                if done.remark:
+                    complain(f"note: {done.remark}")
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped by Ctrl-C; {session.finished} of {len(entries)} are graded and kept in {out}: "
+            "run the same command to go on"
+        ) from None
+    results = sorted((done.result for done in finished), key=lambda result: result.student)
+    if json:
+        _print_results(results)
+    else:
+        _scoreboard(results)
+        console().print(f"Results: {out}\nNext: autograder report {out} --out report.html", soft_wrap=True)
+    return int(_exit_code(results))
+
+
+@app.command()
+def report(
+    results: ResultsFolder,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    lab: OneLab = None,
+    student: OneStudent = None,
+    title: Annotated[str, typer.Option(help="The page's heading.")] = "",
+) -> None:
+    """Write one self-contained HTML page: a scoreboard and every student's verdicts."""
+    from autograder.report import write
+
+    chosen = _results(results, lab, student)
+    console().print(f"Report: {write(chosen, out, title)} ({len(chosen)} submissions)", soft_wrap=True)
+
+
+@app.command()
+def export(
+    results: ResultsFolder,
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("grades.csv"),
+    lab: OneLab = None,
+) -> None:
+    """Write one lab's points as CSV: a row a student, a column a task."""
+    from autograder.export import csv_text
+    from autograder.store import write_atomically
+
+    chosen = _results(results, lab, None)
+    path = write_atomically(out, csv_text(chosen).encode("utf-8"))
+    console().print(f"Grades: {path} ({len(chosen)} students)", soft_wrap=True)
+
+
+@app.command()
+def scores(
+    results: ResultsFolder,
+    lab: OneLab = None,
+    student: OneStudent = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Show the scoreboard of a results folder; with --student, every verdict."""
+    from autograder.report.scoreboard import verdict_lines
+
+    chosen = _results(results, lab, student)
+    if json:
+        _print_results(chosen)
+    elif student:
+        for result in chosen:
+            console().print("\n".join(verdict_lines(result, _unicode())), soft_wrap=True)
+    else:
+        _scoreboard(chosen)
+
+
+@app.command()
+def build(
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", help="One lab; all of them if left out.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; compare, grade solution and stub.")] = False,
+    solutions: Annotated[Path, typer.Option(help="The folder of the labs' sources.")] = Path("solutions"),
+    labs: Annotated[Path, typer.Option(help="The folder of the released labs.")] = Path("labs"),
+) -> int:
+    """Build the released labs and the ladder from their sources."""
+    from autograder import authoring
+
+    if not check:
+        for path in authoring.build(lab, solutions, labs):
+            console().print(f"wrote {path}", soft_wrap=True)
+        return int(ExitCode.OK)
+    problems = authoring.check(lab, solutions, labs)
+    for problem in problems:
+        complain(problem)
+    if not problems:
+        console().print("labs/ is what solutions/ builds; each solution earns all, each release 0", soft_wrap=True)
+    return int(ExitCode.FAILED if problems else ExitCode.OK)
+
+
+@app.command()
+def release(
+    lab: LabName,
+    course: Annotated[Path, typer.Option(help="The nbgrader course folder.")] = Path("course"),
+    solutions: Annotated[Path, typer.Option(help="The folder of the labs' sources.")] = Path("solutions"),
+) -> None:
+    """Put a lab into an nbgrader course folder, settings included."""
+    from autograder import authoring
+
+    for path in authoring.release(lab, solutions, course):
+        console().print(f"wrote {path}", soft_wrap=True)
+    lab_id = authoring.labs_in(solutions, lab)[0]
+    console().print(f"Next: cd {course} && nbgrader generate_assignment {lab_id} --create", soft_wrap=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("demo-report"),
+    repository: Annotated[Path, typer.Option(help="A checkout of the gpulabs repository.")] = Path(),
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions graded at a time.")] = 2,
+) -> int:
+    """Grade three example submissions of Lab 1 and write the report: a right one, a wrong halo, a stub."""
+    import tempfile
+
+    from autograder import authoring, classroom
+    from autograder.classroom import Session
+    from autograder.report import write
+    from autograder.report.progress import watched
+
+    with tempfile.TemporaryDirectory(prefix="gpulabs-demo-") as scratch:
+        folder = authoring.demo_submissions(repository, Path(scratch))
+        entries = classroom.find(folder, authoring.DEMO_LAB)
+        console().print(f"Grading {len(entries)} example submissions of {authoring.DEMO_LAB}", soft_wrap=True)
+        results = []
+        for done in watched(entries, Session(authoring.DEMO_LAB, jobs=jobs)):
+            print(f"  {classroom.line(done)}", flush=True)
+            results.append(done.result)
+    order = {name: index for index, name in enumerate(authoring.DEMO)}
+    results.sort(key=lambda result: order.get(result.student, len(order)))
+    _scoreboard(results)
+    path = write(results, out / "report.html", "Lab 1: three example submissions")
+    console().print(f"Report: {path.resolve()}", soft_wrap=True)
+    if any(item.status.value == "withheld" for result in results for item in result.items):
+        raise GraderError("the grader failed on an example; the report says where")
+    return int(ExitCode.OK)
+
+
+def main() -> NoReturn:
+    """Runs the command line; ends the process with an exit code of `gpulabs.exit_codes`."""
+    run_cli(app, "autograder")
+
+
+def _results(folder: Path, lab: str | None, student: str | None) -> list[Result]:
+    from autograder import rubric
+    from autograder.store import Store
+
+    if not folder.is_dir():
+        raise BadInputError(f"{folder}: no such folder; `autograder grade` fills one with --out")
+    chosen = Store(folder).newest_of_all(rubric.load(lab).id if lab else None)
+    chosen = [result for result in chosen if student in (None, result.student)]
+    if not chosen:
+        who = f" of {student!r}" if student else ""
+        raise BadInputError(f"{folder}: holds no results{who}; grade some with: autograder grade LAB --out {folder}")
+    return chosen
+
+
+def _print_results(results: Sequence[Result]) -> None:
+    from autograder.result import SCHEMA_VERSION
+    from autograder.store import to_json
+
+    print_json({"schema_version": SCHEMA_VERSION, "results": [to_json(result) for result in results]})
+
+
+def _scoreboard(results: Sequence[Result]) -> None:
+    from autograder.report.scoreboard import tables
+
+    for table in tables(results, _unicode()):
+        console().print(table)
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
+
+
+def _exit_code(results: Sequence[Result]) -> ExitCode:
+    withheld = any(item.status.value == "withheld" for result in results for item in result.items)
+    return ExitCode.GRADER_FAILED if withheld else ExitCode.OK
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Example submissions: a lab's notebook with some task cells replaced, one fault a file.
+
+A file of `tests/submissions/{correct,wrong,hostile}/<lab>/` looks like this:
+
+    # The halo is read from the other side of the image.
+    # expect: conv_strided=0/25
+    # %% task: conv_strided
+    from numba import cuda
+    ...
+
+Tasks that a file doesn't give come from the lab's solution; after a line `# base: release` they stay
+as the release has them. `expect` names the points that each task must get, of its maximum; a
+task that is not named must get all that this machine can decide.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpulabs.errors import BadInputError
+
+_CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
+_TITLE = re.compile(r"task: *(\w+)\s*$")
+_MARKER = re.compile(r"\A\s*# *task: *(\w+)[ \t]*\n?")
+_HEADER = re.compile(r"^# *(expect|base): *(.*)$", re.MULTILINE)
+_SCORE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?")
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example submission, as its file says.
+
+    Attributes:
+        name: The file's name without ending.
+        cells: Task id -> source of its cell.
+        expected: Task id -> points that it must get.
+        base: `solution` or `release`: where the other tasks come from.
+    """
+
+    name: str
+    cells: dict[str, str]
+    expected: dict[str, float] = field(default_factory=dict)
+    base: str = "solution"
+
+
+def task_cells(text: str) -> dict[str, str]:
+    """Returns task id -> cell source of a percent-format text.
+
+    A task's cell starts with `# %% task: <id>`, or its first line is `# task: <id>` as in a lab's source.
+    """
+    pieces = _CELL.split(text)
+    found: dict[str, str] = {}
+    for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        match = _TITLE.search(title) or _MARKER.match(body)
+        if match:
+            found[match.group(1)] = f"# task: {match.group(1)}\n{_MARKER.sub('', body).strip()}\n"
+    return found
+
+
+def read_example(path: Path) -> Example:
+    """Reads an example's file.
+
+    Raises:
+        BadInputError: It can't be read, or its header says what it can't mean.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path}: can't be read as an example submission ({error})") from error
+    head = _CELL.split(text, maxsplit=1)[0]
+    header = {key: value.strip() for key, value in _HEADER.findall(head)}
+    base = header.get("base", "solution")
+    if base not in ("solution", "release"):
+        raise BadInputError(f"{path}: base is {base!r}, expected solution or release")
+    scores = header.get("expect", "").split()
+    expected = {}
+    for score in scores:
+        match = _SCORE.fullmatch(score)
+        if match is None:
+            raise BadInputError(f"{path}: expect has {score!r}, expected <task>=<points> or <task>=<points>/<maximum>")
+        expected[match.group(1)] = float(match.group(2))
+    return Example(path.stem, task_cells(text), expected, base)
+
+
+def example_notebook(path: Path, released: Mapping[str, Any], solution_cells: Mapping[str, str]) -> dict[str, Any]:
+    """Makes the notebook that a student of this example would hand in.
+
+    Args:
+        path: The example's file.
+        released: The lab's released notebook, as `json.loads` gave it; not changed.
+        solution_cells: Task id -> source of the lab's solution, from `task_cells`.
+
+    Returns:
+        The notebook, ready for `json.dumps`.
+
+    Raises:
+        BadInputError: The example has a task that the notebook lacks.
+    """
+    example = read_example(path)
+    notebook = copy.deepcopy(dict(released))
+    cells = {**(solution_cells if example.base == "solution" else {}), **example.cells}
+    placed = set()
+    for cell in notebook["cells"]:
+        source = cell["source"]
+        match = _MARKER.match(source if isinstance(source, str) else "".join(source))
+        task = match.group(1) if match and cell["cell_type"] == "code" else None
+        if task in cells:
+            cell["source"] = cells[task]
+            placed.add(task)
+    lost = set(example.cells) - placed
+    if lost:
+        raise BadInputError(f"{path}: the released notebook has no cell of task {sorted(lost)[0]!r}")
+    return notebook

@@ -1,0 +1,73 @@
+"""Results -> one HTML file that needs nothing else: inline style, inline pictures, no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.report.board import boards
+from autograder.report.clean import one_line
+from autograder.report.view import view
+from autograder.result import Result
+from autograder.store import write_atomically
+
+if TYPE_CHECKING:
+    import jinja2
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def html(results: Sequence[Result], title: str = "") -> str:
+    """Returns the report page.
+
+    Args:
+        results: One for a student's report; several also get a scoreboard with links to each.
+        title: The page's heading; by default the lab's title for one result.
+
+    Returns:
+        A whole HTML document. Every text of a result is cleaned and escaped; the page's own policy
+        (CSP) forbids scripts, network and any style but its own.
+
+    Raises:
+        ValueError: There are no results.
+    """
+    if not results:
+        raise ValueError("a report needs at least one result")
+    views = [view(result, index) for index, result in enumerate(results)]
+    same_lab = len({result.lab for result in results}) == 1
+    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _template().render(
+        title=one_line(title, 200) or ("Results" if len(views) > 1 else views[0].lab_title),
+        results=views,
+        boards=boards(results, [shown.lab_title for shown in views]) if len(views) > 1 else [],
+        same_lab=same_lab,
+        style=_safe(style),
+        style_hash=f"sha256-{digest}",
+    )
+
+
+def write(results: Sequence[Result], path: Path, title: str = "") -> Path:
+    """Writes the report page and returns its path; the file is never half written."""
+    return write_atomically(path, html(results, title).encode("utf-8"))
+
+
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("report.html.jinja")
+
+
+def _safe(style: str) -> str:
+    import markupsafe
+
+    return markupsafe.Markup(style)
