@@ -29,6 +29,7 @@ __all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorde
 
 T = TypeVar("T")
 WIDTH = 96
+_INDENT = " " * 20  # below the titles
 SIMULATOR_VARIABLE = "NUMBA_ENABLE_CUDASIM"
 
 
@@ -162,12 +163,15 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
     lines = [f"{task}: {earned:g} of {most:g} points"]
     for item in items:
         points = "   -" if item.status in ("pending", "withheld") else f"{item.points:4g}"
-        lines.append(f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}")
+        line = f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}"
         where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
-        if item.reason:
-            lines.append(_wrapped(item.reason + where, " " * 20))
+        if item.status == "earned" and len(line) + len(item.reason) + 2 <= WIDTH:
+            line, reason = f"{line}: {item.reason}".rstrip(": "), ""
+        else:
+            reason = item.reason + where
+        lines += [line, _wrapped(reason, _INDENT)] if reason else [line]
         if item.hint:
-            lines.append(_wrapped(f"Hint: {item.hint}", " " * 20))
+            lines.append(_wrapped(f"Hint: {item.hint}", _INDENT))
     pending = sum(item.max_points for item in items if item.status == "pending")
     if earned == most:
         lines.append("All points. On to the next stage.")
