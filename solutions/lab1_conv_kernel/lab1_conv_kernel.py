@@ -47,7 +47,7 @@
 #   the other. All answers are the same, all checks work, only speed has to wait for a GPU.
 
 # %%
-from gpulabs.notebook import setup
+from gpulabs import check, hint, load, setup
 
 lab = setup("lab1")
 
@@ -56,9 +56,8 @@ import math
 
 import numpy as np
 from numba import cuda
-from sklearn.datasets import load_sample_image
 
-from gpulabs.notebook import attempt, check, compare, measure, recorded, run, shrink
+from gpulabs.notebook import attempt, compare, measure, recorded, run, shrink
 from gpulabs.plots import access_map, block_map, filtered_photographs, roofline, thread_map, window_map
 
 # %% [markdown]
@@ -87,7 +86,7 @@ def negative_kernel(x, y):
 # The number of blocks is rounded **up**, so that the last pixels are covered too.
 
 # %%
-china = shrink(load_sample_image("china.jpg"), step=lab.size(gpu=1, simulator=8))
+china = shrink(load("photographs")["china"], step=lab.size(gpu=1, simulator=8))
 grey = china.mean(axis=2)
 rows, columns = grey.shape
 
@@ -146,7 +145,7 @@ compare(my_prediction, filters[:, :, :, 0].size, "multiplications")
 # `np.float32(0)`.
 #
 # All that a function needs goes into its cell, imports too, and the first line stays as it is: the check finds the cell by
-# it. Stuck? Run `from gpulabs.notebook import hint` and `hint("conv_first")` in a new cell; each call says a bit more.
+# it. Stuck? Run `hint("conv_first")` in a new cell; each call says a bit more.
 
 # %% nbgrader={"grade": false, "grade_id": "conv_first", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: conv_first
@@ -195,7 +194,7 @@ sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
 filters[:, :, :, 0] = sobel[:, :, None] / 3    # the same for red, green and blue
 filters[:, :, :, 1] = sobel.T[:, :, None] / 3
 
-photo = shrink(load_sample_image("china.jpg"), step=lab.size(gpu=1, simulator=7))
+photo = shrink(load("photographs")["china"], step=lab.size(gpu=1, simulator=7))
 edges = run(conv_first, photo[None], filters)  # [None]: a batch of one image
 filtered_photographs({
     "photograph": photo,
@@ -308,7 +307,7 @@ filters = np.zeros((3, 3, 3, 3), np.float32)
 for colour in range(3):
     filters[:, :, colour, colour] = sharpen
 
-photo = shrink(load_sample_image("flower.jpg"), step=lab.size(gpu=1, simulator=4))
+photo = shrink(load("photographs")["flower"], step=lab.size(gpu=1, simulator=4))
 half = run(conv_strided, photo[None], filters, 2, "same")
 if half is not None:
     print("x", photo[None].shape, "-> y", half.shape)

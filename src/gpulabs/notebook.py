@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gpulabs.errors import GpulabsError, GraderError
+from gpulabs.errors import GpulabsError, GraderError, RubricError
 from gpulabs.teaching import attempt, compare, measure, recorded, run, shrink
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorde
 
 T = TypeVar("T")
 WIDTH = 96
+_INDENT = " " * 20  # below the titles
 SIMULATOR_VARIABLE = "NUMBA_ENABLE_CUDASIM"
 
 
@@ -135,7 +136,7 @@ def check(task: str, *, lab: str | None = None, notebook: Path | str | None = No
             graded = from_cells(_lab_id(name), {task: source})
         with contextlib.redirect_stderr(sys.stdout):
             result = grade(graded, name, tasks=(task,), device=device)
-    except GraderError as error:
+    except (GraderError, RubricError) as error:
         print(f"The grader failed, not you; no points are lost by this. It said: {error}")
         return 0.0
     except GpulabsError as error:
@@ -162,12 +163,15 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
     lines = [f"{task}: {earned:g} of {most:g} points"]
     for item in items:
         points = "   -" if item.status in ("pending", "withheld") else f"{item.points:4g}"
-        lines.append(f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}")
+        line = f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}"
         where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
-        if item.reason:
-            lines.append(_wrapped(item.reason + where, " " * 20))
+        if item.status == "earned" and len(line) + len(item.reason) + 2 <= WIDTH:
+            line, reason = f"{line}: {item.reason}".rstrip(": "), ""
+        else:
+            reason = item.reason + where
+        lines += [line, _wrapped(reason, _INDENT)] if reason else [line]
         if item.hint:
-            lines.append(_wrapped(f"Hint: {item.hint}", " " * 20))
+            lines.append(_wrapped(f"Hint: {item.hint}", _INDENT))
     pending = sum(item.max_points for item in items if item.status == "pending")
     if earned == most:
         lines.append("All points. On to the next stage.")
@@ -192,9 +196,9 @@ def _lab_id(lab: str) -> str:
 
 def _executed(task: str) -> str | None:
     """The source of the task's cell as it was last run in this kernel."""
-    from IPython import get_ipython  # type: ignore[attr-defined]
+    from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     history = shell.user_ns.get("In", []) if shell is not None else []
     mark = f"# task: {task}"
     cells = [str(cell) for cell in history if str(cell).lstrip().split("\n", 1)[0].strip() == mark]

@@ -116,7 +116,7 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     """
     from numba import config, cuda
 
-    if config.ENABLE_CUDASIM:
+    if getattr(config, "ENABLE_CUDASIM", False):
         print(
             f"{function.__name__}: not timed. A simulator that runs threads as Python says nothing about a GPU's speed."
         )
@@ -129,7 +129,7 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     if y is None:
         return None
     summary = time_gpu(lambda: function(*placed))
-    gflops = flops(y.shape, w.shape) / summary.median_ms / 1e6
+    gflops = float(flops(y.shape, w.shape) / summary.median_ms / 1e6)
     spread = f"{summary.low_ms:.3f} to {summary.high_ms:.3f}"
     print(f"{function.__name__}: {summary.median_ms:.3f} ms ({spread}), {gflops:,.0f} GFLOP/s")
     return gflops
