@@ -48,13 +48,13 @@ def check(
     lab_name: str, notebook: Path | None, task: str | None, as_json: bool, report: Path | None, device: str
 ) -> int:
     """Grades a notebook the way the instructor will, and prints each item's verdict."""
-    from autograder import path as grading
+    from autograder.path import grade
 
     lab = labs.find(lab_name)
     file = _notebook(lab, notebook)
     tasks = _tasks(lab, task)
     with terminal.progress(f"checking {file.name}") as progress:
-        result = grading.grade(file, lab.id, tasks=tasks, device=device, progress=progress)
+        result = grade(file, lab.id, tasks=tasks, device=device, progress=progress)
     if report:
         from autograder.report import write
 
