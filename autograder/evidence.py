@@ -99,19 +99,21 @@ class Case:
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """An array that a plan uses: role `x`, `w`, `temporary` or `constant`; C order.
+    """An array that a plan uses: role `x`, `w`, `temporary`, `constant` or `view`; C order.
 
     Attributes:
         role: What it is; the plan's `result` says which one is returned.
         shape: Its shape.
         dtype: NumPy's name of the dtype.
-        values: For a constant, its flat values; empty otherwise.
+        values: For a constant, its flat values, or a single value that fills it; empty otherwise.
+        view_of: For a view, the array whose memory it shows in another shape; None otherwise.
     """
 
     role: str
     shape: tuple[int, ...]
     dtype: str
     values: tuple[float, ...] = ()
+    view_of: int | None = None
 
 
 @dataclass(frozen=True)

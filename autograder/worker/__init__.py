@@ -1,0 +1,1 @@
+"""Runs student Python in a process of its own, without GPU, rubric or answers."""

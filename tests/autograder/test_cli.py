@@ -157,7 +157,7 @@ def test_demo_grades_three_and_writes_one_page(
     cells = [{"cell_type": "code", "source": source, "metadata": {}}]
     (tmp_path / "labs" / LAB / f"{LAB}.ipynb").write_text(json.dumps({"cells": cells}))
     (tmp_path / "solutions" / LAB / f"{LAB}.py").write_text(f"# %%\n{source}\n")
-    for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "stub")):
+    for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "untouched_stub")):
         (tmp_path / "tests" / "submissions" / kind / LAB).mkdir(parents=True, exist_ok=True)
         (tmp_path / "tests" / "submissions" / kind / LAB / f"{name}.py").write_text("# %% task: conv_strided\npass\n")
     out = tmp_path / "demo-report"

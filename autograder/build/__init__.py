@@ -1,0 +1,1 @@
+"""What an author runs: `solutions/` -> `labs/`, and the ladder's sources -> PTX."""

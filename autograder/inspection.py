@@ -1,0 +1,81 @@
+"""Stage 2 and 3 for one task: is what was planned allowed, of the right form, and does it assemble?
+
+Reads text and records only; no GPU is needed. Every complaint is a `Fault` for the student.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autograder import assemble, validate
+from autograder.evidence import Case, Fault, FaultKind, Kernel, Plan, PlanSet, Resources
+from gpulabs.convolution import output_shape
+from gpulabs.errors import MissingPackageError
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What inspecting a task's plans and kernels gave.
+
+    Attributes:
+        faults: For single cases, or for the task where a kernel is refused.
+        cubins: Kernel key -> machine code.
+        resources: Of every kernel that assembled.
+        note: Why nothing was assembled, or empty.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    cubins: Mapping[str, bytes] = field(default_factory=dict)
+    resources: tuple[Resources, ...] = ()
+    note: str = ""
+
+
+def inspect(plans: PlanSet, cases: Sequence[Case], architecture: str) -> Inspection:
+    """Checks a task's plans, results and kernels.
+
+    Args:
+        plans: What the worker planned; untrusted.
+        cases: The task's cases.
+        architecture: To assemble for, e.g. `sm_75`.
+    """
+    by_id = {case.id: case for case in cases}
+    faults: list[Fault] = []
+    for plan in plans.plans:
+        case = by_id.get(plan.case)
+        if case is None or not case.x_shape:
+            continue
+        fault = validate.check_plan(plan, case) or check_result(plan, case)
+        faults += [fault] if fault else []
+    if not plans.compiled:
+        return Inspection(tuple(faults), note="kernels were not compiled: no CUDA compiler is installed here")
+    allowed: dict[str, Kernel] = {}
+    for key, kernel in plans.kernels.items():
+        refused = validate.check_ptx(kernel)
+        if refused:
+            faults.append(refused)
+        else:
+            allowed[key] = kernel
+    try:
+        assembled = assemble.assemble(allowed, architecture)
+    except MissingPackageError as error:
+        return Inspection(tuple(faults), note=f"kernels were not assembled: {error}")
+    faults += assembled.faults.values()
+    resources = tuple(resources for _, resources in assembled.cubins.values())
+    return Inspection(tuple(faults), assembled.code(), resources)
+
+
+def check_result(plan: Plan, case: Case) -> Fault | None:
+    """Checks the shape and dtype of the array that the host function returns."""
+    expected = output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
+    result = plan.arrays[plan.result] if plan.result is not None else None
+    if result is None:
+        return None
+    call = f"{case.function} for x {case.x_shape}, w {case.w_shape}, stride {case.stride}, {case.padding}"
+    if result.shape != expected:
+        message = f"{call}: output shape {result.shape}, expected {expected}."
+        return Fault(FaultKind.WRONG_SHAPE, message, case.task, None, case.id)
+    if result.dtype != "float32":
+        message = f"{call}: output is {result.dtype}, expected float32: cuda.device_array(shape, np.float32)."
+        return Fault(FaultKind.WRONG_DTYPE, message, case.task, None, case.id)
+    return None

@@ -1,0 +1,206 @@
+"""Runs a worker process under limits, in the strongest isolation that this machine offers.
+
+Tiers, probed by trying them, not by looking for files:
+
+- `strong`: bubblewrap. Namespaces of its own (processes, network, IPC, users), no network, the
+  system and the packages read-only, one writable folder, an empty home; plus the limits below.
+- `none`: limits only. Memory, CPU time, file size, processes; a process group of its own that is
+  killed whole. It stops accidents, not attackers: untrusted submissions are refused without a flag.
+
+Both: no GPU device nodes are needed or used, environment variables are not handed on, standard
+input is empty, output goes to capped files. docs/security.md says what each tier covers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "CUDA_HOME", "CUDA_PATH")
+"""What a worker inherits: enough to find Python, libraries and CUDA's compiler."""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """An isolation tier: `strong` or `none`, and one line on what it covers."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one worker process.
+
+    Attributes:
+        wall_s: Seconds from start to kill.
+        quiet_s: Seconds without a sign of progress to kill.
+        memory_bytes: Address space. Numba and LLVM map much more than they use.
+        file_bytes: Size of any file that it writes.
+        processes: Processes and threads of the user; a simulated block takes up to 1,024.
+    """
+
+    wall_s: float = 120.0
+    quiet_s: float = 30.0
+    memory_bytes: int = 8 * 2**30
+    file_bytes: int = 256 * 2**20
+    processes: int = 4096
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a worker ended: `done`, `failed`, `quiet` (no progress), `late` (wall time) and its exit status."""
+
+    how: str
+    status: int
+    stderr: str
+
+
+@functools.cache
+def tier() -> Tier:
+    """The strongest tier that works here, found by running `true` in it."""
+    bwrap = shutil.which("bwrap")
+    if bwrap:
+        with tempfile.TemporaryDirectory() as folder:
+            command = _bubblewrap(bwrap, Path(folder), [sys.executable, "-c", "pass"])
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                if subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0:
+                    return Tier(
+                        "strong", "bubblewrap: own namespaces, no network, read-only system, one writable folder"
+                    )
+    return Tier("none", "a plain process with limits: stops accidents, not attackers")
+
+
+def run(
+    module: str,
+    folder: Path,
+    limits: Limits,
+    *,
+    signs: Path | None = None,
+    tier_name: str | None = None,
+    keep_going: Callable[[], bool] = lambda: True,
+) -> Ending:
+    """Runs `python -m MODULE FOLDER` and waits for it.
+
+    Args:
+        module: The module to run.
+        folder: The only folder that it may write; its working directory.
+        limits: Limits.
+        signs: A file whose growth is a sign of progress.
+        tier_name: `strong` or `none`; the strongest that works by default.
+        keep_going: Asked ten times a second; False ends the worker.
+
+    Returns:
+        How it ended. Never raises for what the worker does.
+    """
+    # -P: nothing that an earlier worker left in the folder may be imported.
+    command = [sys.executable, "-s", "-P", "-m", module, str(folder)]
+    if (tier_name or tier().name) == "strong":
+        command = _bubblewrap(shutil.which("bwrap") or "bwrap", folder, command)
+    with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            cwd=folder,
+            env=_environment(folder),
+            start_new_session=True,
+            preexec_fn=functools.partial(_apply, limits),
+        )
+        how = _wait(process, limits, signs, keep_going)
+    text = _tail(folder / "stderr.txt")
+    return Ending(how, process.returncode, text)
+
+
+def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, keep_going: Callable[[], bool]) -> str:
+    started = last_sign = time.monotonic()
+    seen = -1
+    try:
+        while True:
+            try:
+                status = process.wait(timeout=0.05)
+                return "done" if status == 0 else "failed"
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+            size = signs.stat().st_size if signs and signs.exists() else 0
+            if size != seen:
+                seen, last_sign = size, now
+            if now - started > limits.wall_s:
+                return "late"
+            if now - last_sign > limits.quiet_s:
+                return "quiet"
+            if not keep_going():
+                return "late"
+    finally:
+        # The whole group, so that nothing a submission started stays behind.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _apply(limits: Limits) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
+    cpu = int(limits.wall_s) * 4 + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    paths = [path for path in dict.fromkeys(sys.path) if path and Path(path).is_dir()]
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "CUDA_VISIBLE_DEVICES": "",
+        "NUMBA_CACHE_DIR": str(folder / "numba-cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _readable() -> list[str]:
+    """What Python needs to see: system libraries, its own installation, every folder it imports from."""
+    wanted = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives", "/opt"]
+    wanted += [sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)]
+    wanted += [str(Path(path).resolve()) for path in sys.path if path]
+    wanted += [str(Path(path)) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path]
+    for variable in ("CUDA_HOME", "CUDA_PATH"):
+        wanted += [os.environ[variable]] if os.environ.get(variable) else []
+    return [path for path in dict.fromkeys(wanted) if Path(path).exists()]
+
+
+def _bubblewrap(bwrap: str, folder: Path, command: Sequence[str]) -> list[str]:
+    arguments = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    for path in _readable():
+        if Path(path).is_symlink():
+            arguments += ["--symlink", str(Path(path).readlink()), path]
+        else:
+            arguments += ["--ro-bind", path, path]
+    # The writable folder comes last: it may lie below a read-only one.
+    return [*arguments, "--bind", str(folder), str(folder), "--chdir", str(folder), "--", *command]
+
+
+def _tail(path: Path, size: int = 4000) -> str:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - size))
+        return file.read().decode("utf-8", "replace")

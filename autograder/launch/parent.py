@@ -1,0 +1,274 @@
+"""The parent of stage 4: starts the child that owns the GPU, watches it, and composes the Measurement."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import autograder
+import gpulabs
+from autograder import ladder
+from autograder.evidence import (
+    Case,
+    Fault,
+    FaultKind,
+    Kernel,
+    Measurement,
+    Outcome,
+    Plan,
+    PlanSet,
+    Race,
+    decode,
+    encode,
+)
+from autograder.launch.request import RACE, STICKY_EXIT, RaceRequest, Request
+from autograder.launch.trouble import busy
+from gpulabs import errors
+
+START_UP_S = 60.0
+"""From the child's start to its first case; loading CUDA on a cold machine takes seconds."""
+
+Command = Callable[[Path], list[str]]
+
+
+@dataclass(frozen=True)
+class RaceSpec:
+    """A race to run.
+
+    Attributes:
+        case: The case whose plan and inputs are raced; it is measured for correctness first.
+        baseline: Rung of the ladder that it must beat.
+        threshold: Speedup baseline / candidate asked for.
+        workload: Human-readable shapes.
+        flops: Of the workload.
+        bytes: Fewest bytes that it must move.
+        peers: Other rungs whose medians stand beside it.
+        cudnn: Whether cuDNN's time does too.
+    """
+
+    case: str
+    baseline: str
+    threshold: float
+    workload: str = ""
+    flops: float = 0.0
+    bytes: float = 0.0
+    peers: tuple[str, ...] = ()
+    cudnn: bool = True
+
+
+def measure(
+    plan_set: PlanSet,
+    cubins: Mapping[str, bytes],
+    cases: Iterable[Case],
+    arrays_dir: Path,
+    work_dir: Path,
+    *,
+    race: RaceSpec | None = None,
+    ladder_cubins: Mapping[str, bytes] | None = None,
+    timeout_s: float = 10.0,
+    device: int = 0,
+    command: Command | None = None,
+) -> Measurement:
+    """Runs a task's cases, and perhaps a race, on the GPU.
+
+    A hang or a crash in one case loses that case alone: the child is replaced for the rest. After
+    every event `measurement.json` in `work_dir` holds what is known so far.
+
+    Args:
+        plan_set: Validated plans and kernels.
+        cubins: Kernel key -> machine code, from `autograder.assemble`.
+        cases: Cases to run; those without a plan, or whose plan launches nothing, are left out.
+        arrays_dir: Holds `<case>.x.npy` and `<case>.w.npy`.
+        work_dir: Gets `<case>.npy`, `measurement.json` and the child's log.
+        race: The race, run after the cases when its own case went well.
+        ladder_cubins: Key `ladder:<rung>` -> machine code of the rungs that race.
+        timeout_s: Longest time without a sign of life; then the running case is an endless loop.
+        device: Number of the GPU.
+        command: Makes the child's command line from the request's path; for tests.
+
+    Returns:
+        The measurement; outputs lie beside it.
+
+    Raises:
+        MissingGpuError: There is no usable GPU.
+        MissingPackageError: cuda.core is not installed.
+        GraderError: The child failed for a reason that is not the submission's.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    by_id = {plan.case: plan for plan in plan_set.plans}
+    state = _State(plan_set.task, work_dir)
+    plans: list[Plan] = []
+    raced: Case | None = None
+    for case in cases:
+        plan = by_id.get(case.id)
+        if plan is None or not plan.launches:
+            continue
+        if absent := [launch.kernel for launch in plan.launches if launch.kernel not in cubins]:
+            kernel = plan_set.kernels[absent[0]]
+            fault = Fault(
+                FaultKind.DOES_NOT_COMPILE, f"{kernel.name} was not assembled", kernel.cell, kernel.line, case.id
+            )
+            state.outcome(Outcome(case.id, fault))
+            continue
+        plans.append(plan)
+        raced = case if race is not None and case.id == race.case else raced
+    asked = _race_request(race, by_id[raced.id], plan_set.task, raced, device) if race and raced else None
+    code = {**cubins, **(ladder_cubins or {})}
+    used = {launch.kernel for plan in plans for launch in plan.launches}
+    kernels = {key: replace(kernel, ptx="") for key, kernel in plan_set.kernels.items() if key in used}
+    if asked:
+        for name in asked.rungs:
+            kernels[f"ladder:{name}"] = Kernel(name, ladder.rung(name).entry, "")
+    files = _write_cubins(kernels, code, work_dir)
+    while plans or asked:
+        where = str(arrays_dir), str(work_dir)
+        Request(plan_set.task, tuple(plans), kernels, files, *where, device, asked).save(work_dir / "request.json")
+        _Child(work_dir, command or _command, timeout_s).run(state)
+        plans = [plan for plan in plans if plan.case not in state.outcomes]
+        if state.race_over or (asked and asked.case in state.outcomes and state.outcomes[asked.case].fault):
+            asked = None
+    return state.measurement()
+
+
+def _race_request(race: RaceSpec, plan: Plan, task: str, case: Case, device: int) -> RaceRequest:
+    names = dict.fromkeys((race.baseline, *race.peers))
+    rungs = {name: ladder.plan_for(ladder.rung(name), case)[0] for name in names}
+    record = Race(task, race.workload, race.baseline, (), flops=race.flops, bytes=race.bytes, trouble=busy(device))
+    return RaceRequest(record, race.case, plan, race.threshold, rungs, race.cudnn, secrets.randbits(32))
+
+
+def _write_cubins(kernels: Mapping[str, Kernel], code: Mapping[str, bytes], work_dir: Path) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for number, key in enumerate(kernels):
+        if key not in code:
+            raise errors.GraderError(f"launch: no machine code for {key}")
+        path = work_dir / f"kernel-{number}.cubin"  # keys are the worker's: never a file name
+        path.write_bytes(code[key])
+        files[key] = str(path)
+    return files
+
+
+def _command(request: Path) -> list[str]:
+    return [sys.executable, "-P", "-m", "autograder.launch", str(request)]
+
+
+@dataclass
+class _State:
+    """What the events have told so far."""
+
+    task: str
+    work_dir: Path
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    races: dict[str, Race] = field(default_factory=dict)
+    race_over: bool = False
+    running: str | None = None
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Takes a case's outcome and saves all."""
+        self.outcomes[outcome.case] = outcome
+        self.save()
+
+    def save(self) -> None:
+        """Writes the measurement so far, whole or not at all."""
+        part = self.work_dir / "measurement.json.part"
+        part.write_text(json.dumps(encode(self.measurement())), encoding="utf-8")
+        part.replace(self.work_dir / "measurement.json")
+
+    def measurement(self) -> Measurement:
+        """The record so far."""
+        return Measurement(self.task, "gpu", tuple(self.outcomes.values()), tuple(self.races.values()))
+
+
+class _Child:
+    """One life of the child process."""
+
+    def __init__(self, work_dir: Path, command: Command, timeout_s: float) -> None:
+        self._work_dir, self._command, self._timeout_s = work_dir, command, timeout_s
+
+    def run(self, state: _State) -> None:
+        """Runs the child to its end, or kills it when it shows no life."""
+        log = self._work_dir / "launch.log"
+        roots = [str(Path(package.__file__ or "").parents[1]) for package in (autograder, gpulabs)]
+        path = os.pathsep.join(dict.fromkeys([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        state.running = None
+        with log.open("ab") as errors_to:
+            process = subprocess.Popen(
+                self._command(self._work_dir / "request.json"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors_to,
+                env=environment,
+            )
+            try:
+                alive = self._watch(process, state)
+            finally:  # Ctrl-C included: an endless kernel ends with its process
+                process.kill()
+                process.wait()
+        if not alive:
+            self._endless(state)
+        elif process.returncode not in (0, STICKY_EXIT):
+            tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing in its log"]
+            raise errors.GraderError(
+                f"launch: the process on the GPU ended with status {process.returncode} "
+                f"while it ran {state.running or 'nothing yet'}: {tail[0]}"
+            )
+
+    def _watch(self, process: subprocess.Popen[bytes], state: _State) -> bool:
+        """Follows the events until the child closes its stdout; False when it showed no life for too long."""
+        assert process.stdout is not None
+        descriptor, pending = process.stdout.fileno(), b""
+        limit = START_UP_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            deadline = time.monotonic() + limit
+            while True:
+                if not selector.select(max(deadline - time.monotonic(), 0)):
+                    return False
+                chunk = os.read(descriptor, 1 << 16)
+                if not chunk:
+                    process.wait(START_UP_S)
+                    return True
+                *lines, pending = (pending + chunk).split(b"\n")
+                for line in lines:
+                    _take(json.loads(line), state)
+                    limit = self._timeout_s if state.running else START_UP_S
+                deadline = time.monotonic() + limit
+
+    def _endless(self, state: _State) -> None:
+        if state.running is None:
+            raise errors.GraderError(f"launch: the process on the GPU did not start within {START_UP_S:.0f} s")
+        if state.running == RACE and state.races:
+            return  # cuDNN hung, after the race was over
+        case, where = state.running, ""
+        if state.running == RACE:
+            state.race_over = True
+            case, where = json.loads((self._work_dir / "request.json").read_text())["race"]["case"], " in a timed run"
+        message = f"no end after {self._timeout_s:g} s{where}: look for a loop whose condition never turns false"
+        state.outcome(Outcome(case, Fault(FaultKind.KERNEL_TIMEOUT, f"{message} (case {case})", case=case)))
+
+
+def _take(event: dict[str, Any], state: _State) -> None:
+    for kind, value in event.items():
+        if kind == "start":
+            state.running = value
+        elif kind == "outcome":
+            if state.running == RACE:
+                state.race_over = True
+            state.outcome(decode(Outcome, value, "outcome"))
+        elif kind == "race":
+            race = decode(Race, value, "race")
+            state.races[race.baseline] = race
+            state.race_over = True
+            state.save()
+        elif kind == "error":
+            raise getattr(errors, value["type"], errors.GraderError)(value["message"])

@@ -1,0 +1,192 @@
+"""The race: a submission's plan against a rung of the ladder, pair by pair, in one process.
+
+Before every timed run all outputs and temporaries of all contenders are poisoned (no right answer
+is left in memory to be copied), constants are restored, and L2 is flushed by a memset of at least
+twice its size. The memset also keeps the GPU busy while the launches are queued, so that the host's
+latency is not measured. Inputs and weights rotate over sets at different addresses: set s holds the
+judged case's images rolled by s and its output channels rolled by s, so that its right answer is the
+judged answer rolled alike, and every timed output can be compared with it.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from autograder.decision import LOOKS, Verdict, decide
+from autograder.evidence import ArraySpec, Plan, Race
+from autograder.launch.arena import Arena, constant
+from autograder.launch.gpu import Gpu, GpuFault
+from autograder.launch.runner import KernelFault, Loaded, Prepared, explain, launch_all, prepare
+
+Array = npt.NDArray[np.generic]
+
+SETS = 3
+WARM_UPS = 2
+PEER_RUNS = 15
+SMALLEST_FLUSH_BYTES = 64 << 20
+"""Where L2 is small a flush of twice its size is over before the launches are queued."""
+
+TOLERANCE = 1e-4
+"""Of the largest output. Exact integers roll to exact integers; real numbers may be summed in another
+order for another channel, and cuDNN itself is compared within 1e-4."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A plan that runs in the race, with its kernels loaded."""
+
+    name: str
+    plan: Plan
+    kernels: Mapping[str, Loaded]
+
+
+class Track:
+    """All contenders' arrays in one arena, and timed runs over them."""
+
+    def __init__(self, gpu: Gpu, contenders: Sequence[Contender], x: Array, w: Array) -> None:
+        """Places and uploads the sets of inputs; packs every launch.
+
+        Raises:
+            GpuFault: There is not enough memory.
+        """
+        self.gpu = gpu
+        specs: list[ArraySpec] = []
+        for _ in range(SETS):
+            specs += contenders[0].plan.arrays[:2]
+        self._own: dict[str, range] = {}
+        self._constants: dict[str, list[tuple[int, Array]]] = {}
+        for each in contenders:
+            first = len(specs)
+            specs += each.plan.arrays[2:]
+            self._own[each.name] = range(first, len(specs))
+            roles = enumerate(each.plan.arrays[2:], first)
+            self._constants[each.name] = [(i, constant(spec)) for i, spec in roles if spec.role == "constant"]
+        self._arena = Arena(gpu, specs)
+        self._results = {each.name: self._own[each.name][(each.plan.result or 0) - 2] for each in contenders}
+        self._launches: dict[tuple[str, int], tuple[Prepared, ...]] = {}
+        for s in range(SETS):
+            self._arena.upload(2 * s, np.roll(x, s, axis=0))
+            self._arena.upload(2 * s + 1, np.roll(w, s, axis=-1))
+            for each in contenders:
+                indices = (2 * s, 2 * s + 1, *self._own[each.name])
+                addresses = [self._arena.address(i) for i in indices]
+                self._launches[each.name, s] = prepare(each.plan, each.kernels, addresses)
+        self._case = contenders[0].plan.case
+        self._flush_words = max(2 * gpu.l2_bytes, SMALLEST_FLUSH_BYTES) // 4
+        self._flush = gpu.allocate(self._flush_words * 4)
+
+    def run(self, name: str, which: int) -> float:
+        """One timed run of a contender on a set; milliseconds from its first launch to its last end."""
+        for own in self._own.values():
+            for index in own:
+                self._arena.poison(index)
+        for index, values in self._constants[name]:
+            self._arena.upload(index, values)
+        launches = self._launches[name, which]
+        for _ in range(1 + len(launches) // 2):  # the more launches, the longer queueing them takes
+            self.gpu.fill(self._flush, which + 1, self._flush_words)
+        try:
+            start = self.gpu.mark()
+            launch_all(self.gpu, launches, self._case)
+            return self.gpu.elapsed_ms(start, self.gpu.mark())
+        except GpuFault as error:
+            raise KernelFault(explain(error, launches[0].kernel.kernel, self._case), error.sticky, name) from error
+        except KernelFault as error:
+            raise KernelFault(error.fault, error.sticky, name) from error
+
+    def output(self, name: str) -> Array:
+        """What the contender's last run returned."""
+        return self._arena.download(self._results[name])
+
+    def guards_intact(self) -> bool:
+        """Whether nobody wrote between the arrays."""
+        return self._arena.guards_intact()
+
+    def close(self) -> None:
+        """Frees the memory."""
+        self._arena.close()
+        self.gpu.free(self._flush)
+
+
+def run_race(
+    race: Race,
+    threshold: float,
+    track: Track,
+    names: Sequence[str],
+    judged: Array,
+    seed: int,
+    tick: Callable[[], None],
+    trouble: Callable[[], tuple[str, ...]],
+) -> Race:
+    """Measures pairs until `autograder.decision` has its verdict, then the peers.
+
+    Args:
+        race: What is raced; its pairs are ignored.
+        threshold: The speedup asked for.
+        track: Where.
+        names: Candidate, baseline, then peers.
+        judged: The output that the judge has seen for set 0.
+        seed: Of the order of runs; drawn by the parent.
+        tick: Called after each pair, so that the parent sees life.
+        trouble: Asked after each look.
+
+    Returns:
+        The race with pairs, wrong outputs, peers' medians and signs of trouble.
+    """
+    candidate, baseline, *peers = names
+    expected = [np.roll(np.roll(judged, s, axis=0), s, axis=-1) for s in range(SETS)]
+    order, pairs, wrong = random.Random(seed), [], 0
+    signs, looks = set(race.trouble), [count for count, _ in LOOKS]
+    for name in names:
+        for run in range(WARM_UPS):
+            track.run(name, run % SETS)
+            tick()
+
+    def timed_candidate(which: int) -> float:
+        nonlocal wrong
+        elapsed = track.run(candidate, which)
+        wrong += not same(track.output(candidate), expected[which])
+        return elapsed
+
+    while len(pairs) < LOOKS[-1][0]:
+        first = order.random() < 0.5
+        for candidate_first in (first, not first):  # ABBA or BAAB: drift falls on both alike
+            which = len(pairs) % SETS
+            if candidate_first:
+                mine = timed_candidate(which)
+                theirs = track.run(baseline, which)
+            else:
+                theirs = track.run(baseline, which)
+                mine = timed_candidate(which)
+            pairs.append((mine, theirs))
+            tick()
+        if looks and len(pairs) >= looks[0]:
+            looks.pop(0)
+            signs.update(trouble())
+            if decide(pairs, threshold).verdict is not Verdict.UNDECIDED:
+                break
+    wrong += not track.guards_intact()
+    medians = {baseline: statistics.median(theirs for _, theirs in pairs)}
+    for name in peers:
+        medians[name] = statistics.median(track.run(name, run % SETS) for run in range(PEER_RUNS))
+        tick()
+    return replace(
+        race, pairs=tuple(pairs), wrong_outputs=wrong, peers=race.peers | medians, trouble=tuple(sorted(signs))
+    )
+
+
+def same(got: Array, expected: Array) -> bool:
+    """Whether a timed output is the judged one: bit for bit, or within the tolerance of real numbers."""
+    if np.array_equal(got, expected):
+        return True
+    if not np.array_equal(np.isfinite(got), np.isfinite(expected)):
+        return False
+    finite = np.isfinite(expected)
+    scale = float(np.max(np.abs(expected[finite]), initial=0.0))
+    return bool(np.all(np.abs(got[finite] - expected[finite]) <= TOLERANCE * scale))

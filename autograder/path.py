@@ -1,0 +1,266 @@
+"""The one way from a submission to a `Result`.
+
+    submission -> program -> plan + simulate -> inspection -> launch -> score
+
+`check()` in a notebook, `gpulabs check`, `autograder grade` and nbgrader all call `grade`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograder import cases as case_module
+from autograder import decision, figures, isolation, oracle, planning
+from autograder import judge as judging
+from autograder.evidence import Case, Measurement, PlanSet
+from autograder.inspection import Inspection, inspect
+from autograder.planning import TaskRequest
+from autograder.program import program
+from autograder.result import Figure, ItemScore, Result
+from autograder.rubric import Rubric, Task, load
+from autograder.score import TaskEvidence, score
+from autograder.submission import Submission, read_notebook
+from autograder.timing_stage import measure_task
+from gpulabs import devices
+from gpulabs.errors import BadInputError, GraderError, MissingGpuError
+
+Progress = Callable[[str, str], None]
+
+SIMULATOR_ARCHITECTURE = "sm_75"
+"""What kernels are compiled for where there is no GPU: a T4, the oldest that the labs support."""
+
+ORACLE_S = 120.0
+"""TensorFlow's import alone takes 10 s on a slow disk."""
+
+DEVICES = ("auto", "gpu", "simulator")
+
+
+def grade(
+    notebook: Path | str | Submission,
+    lab: str,
+    *,
+    student: str = "",
+    tasks: Collection[str] | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Result:
+    """Grades one submission.
+
+    Args:
+        notebook: The notebook's path, or a submission already read.
+        lab: The lab, by id or short name.
+        student: Whose it is; from the file's place, never from its content.
+        tasks: Ids of the tasks to grade; all by default.
+        seed: Of the drawn cases; a fresh secret one by default.
+        device: `auto`, `gpu` or `simulator`.
+        progress: Called with (stage, detail) as work goes on.
+
+    Returns:
+        Points with reasons, and how they were come by.
+
+    Raises:
+        SubmissionError: The notebook can't be read as a submission of this lab.
+        BadInputError: An unknown lab, task or device.
+        MissingGpuError: `device` is `gpu` and there is none.
+        GraderError: The grader itself failed; nothing is lost.
+    """
+    rubric = load(lab)
+    read = notebook if isinstance(notebook, Submission) else read_notebook(Path(notebook), rubric.id, student)
+    where = _where(device)
+    run = _Run(rubric, read, where, secrets.randbits(63) if seed is None else seed, progress or (lambda *_: None))
+    with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
+        return run.result(Path(folder), tasks, student)
+
+
+def _where(device: str) -> str:
+    if device not in DEVICES:
+        raise BadInputError(f"device {device!r}: expected one of {', '.join(DEVICES)}")
+    if device == "simulator":
+        return "simulator"
+    found = devices.has_gpu()
+    if device == "gpu" and not found:
+        raise MissingGpuError("no GPU found: run with --device simulator, or ask 'gpulabs doctor' what is missing")
+    return "gpu" if found else "simulator"
+
+
+@dataclass
+class _Run:
+    """One grading; holds what its stages share."""
+
+    rubric: Rubric
+    submission: Submission
+    where: str
+    seed: int
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+
+    def result(self, folder: Path, tasks: Collection[str] | None, student: str) -> Result:
+        """Runs all stages in a temporary folder."""
+        began, started_at = time.monotonic(), datetime.datetime.now(datetime.UTC)
+        chosen = [task for task in self.rubric.tasks if tasks is None or task.id in tasks]
+        cases = case_module.draw(self.rubric, self.seed, self.where, tasks)
+        self.progress("cases", f"{len(cases)} cases drawn")
+        for name in ("plan", "simulate", "arrays", "oracle"):
+            (folder / name).mkdir()
+        architecture = devices.architecture() if self.where == "gpu" else SIMULATOR_ARCHITECTURE
+        real = [case for case in cases if case.x_shape and case.values not in case_module.EXACT_VALUES]
+        timed = next((case for case in cases if _kind(self.rubric, case) == "speedup"), None)
+        asked = _start_oracle(real, timed, folder, self.where)
+        try:
+            plans, simulated = self._work(chosen, cases, folder, architecture)
+            expected, failure = self._expect(asked)
+            scores: list[ItemScore] = []
+            pictures: list[Figure] = []
+            for task in chosen:
+                own = tuple(case for case in cases if case.task == task.id)
+                evidence = self._measure(task, own, plans[task.id], simulated.get(task.id), folder, architecture)
+                if expected:
+                    evidence = dataclasses.replace(
+                        evidence, expected=expected.expected, cpu_time_ms=expected.cpu_time_ms
+                    )
+                evidence = dataclasses.replace(evidence, oracle_failure=failure)
+                self.progress("judge", task.id)
+                scores += score(self.rubric, task, evidence, decision.decide)
+                pictures += figures.draw(task, evidence)
+        finally:
+            if asked:
+                asked.close()
+        tier = isolation.tier()
+        return Result(
+            lab=self.rubric.id,
+            student=student or self.submission.student,
+            source=self.submission.source,
+            sha256=self.submission.sha256,
+            items=tuple(scores),
+            figures=tuple(pictures),
+            device=dataclasses.asdict(devices.header()) | {"where": self.where},
+            isolation=f"{tier.name}: {tier.description}",
+            oracle=expected.description if expected else "exact integers only" + (f" ({failure})" if failure else ""),
+            data_sets=_data_sets(cases),
+            seed=self.seed,
+            started_at=started_at.isoformat(timespec="seconds"),
+            duration_s=round(time.monotonic() - began, 2),
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+    def _work(
+        self, chosen: Sequence[Task], cases: Sequence[Case], folder: Path, architecture: str
+    ) -> tuple[dict[str, PlanSet], dict[str, Measurement]]:
+        """Plans all tasks and simulates what has to be simulated, side by side."""
+        for case in cases:
+            if case.x_shape:
+                for role, array in zip("xw", case_module.inputs(case), strict=True):
+                    np.save(folder / "arrays" / f"{case.id}.{role}.npy", array)
+        planned = [self._request(task, cases) for task in chosen]
+        simulated = [request for request in (self._to_simulate(task, cases) for task in chosen) if request.cases]
+        for request in simulated:
+            for case in request.cases:
+                for role in "xw":
+                    name = f"{case.id}.{role}.npy"
+                    (folder / "simulate" / name).write_bytes((folder / "arrays" / name).read_bytes())
+        digits = architecture.removeprefix("sm_")
+        capability = int(digits[:-1]), int(digits[-1])
+        stop = threading.Event()
+        self.progress("plan", "running host functions on symbolic arrays, compiling kernels")
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                second = pool.submit(planning.simulate, simulated, folder / "simulate", stop=stop)
+                plans = planning.plan(planned, folder / "plan", capability, stop=stop)
+                self.progress("simulate", f"{sum(len(request.cases) for request in simulated)} cases")
+                return plans, second.result()
+            finally:
+                # After Ctrl-C too: no worker stays behind.
+                stop.set()
+
+    def _request(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
+        own = tuple(case for case in cases if case.task == task.id)
+        functions = {name: f"{name}({rest})" for name, rest in re.findall(r"(\w+)\(([^)]*)\)", task.signature)}
+        traced = tuple(case.id for case in own if task.item(case.item).kind == "coalescing")
+        return TaskRequest(program(self.submission.cells, task.id), task.kind, functions, own, traced)
+
+    def _to_simulate(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
+        """All of a kernel task's cases; on a GPU only those whose memory traffic is counted."""
+        request = self._request(task, cases)
+        if task.kind != "kernel":
+            return dataclasses.replace(request, cases=())
+        if self.where == "gpu":
+            traced = tuple(case for case in request.cases if case.id in request.trace)
+            return dataclasses.replace(request, cases=traced)
+        return request
+
+    def _expect(self, asked: oracle.Oracle | None) -> tuple[oracle.Answer | None, str]:
+        if asked is None:
+            return None, ""
+        self.progress("oracle", "waiting for TensorFlow's answers")
+        try:
+            return asked.wait(ORACLE_S), ""
+        except GraderError as error:
+            return None, str(error)
+
+    def _measure(
+        self,
+        task: Task,
+        cases: tuple[Case, ...],
+        plans: PlanSet,
+        simulated: Measurement | None,
+        folder: Path,
+        architecture: str,
+    ) -> TaskEvidence:
+        if task.kind != "kernel":
+            return TaskEvidence(cases, plans)
+        found = inspect(plans, cases, architecture)
+        self.notes += [found.note] if found.note else []
+        sim_outputs = judging.read_outputs(folder / "simulate", cases)
+        evidence = TaskEvidence(cases, plans, resources=found.resources, faults=found.faults)
+        if self.where == "simulator":
+            return dataclasses.replace(evidence, measurement=simulated, outputs=sim_outputs)
+        evidence = dataclasses.replace(evidence, simulated=simulated, simulated_outputs=sim_outputs)
+        return self._launch(task, evidence, found, folder, architecture)
+
+    def _launch(
+        self, task: Task, evidence: TaskEvidence, found: Inspection, folder: Path, architecture: str
+    ) -> TaskEvidence:
+        self.progress("launch", task.id)
+        refused = {fault.case for fault in found.faults}
+        cases = () if None in refused else tuple(case for case in evidence.cases if case.id not in refused)
+        work = folder / "launch" / task.id
+        try:
+            measured = measure_task(task, evidence.plans, found.cubins, cases, folder / "arrays", work, architecture)
+        except GraderError as error:
+            return dataclasses.replace(evidence, failure=str(error))
+        return dataclasses.replace(evidence, measurement=measured, outputs=judging.read_outputs(work, cases))
+
+
+def _kind(rubric: Rubric, case: Case) -> str:
+    return rubric.task(case.task).item(case.item).kind
+
+
+def _start_oracle(real: Sequence[Case], timed: Case | None, folder: Path, where: str) -> oracle.Oracle | None:
+    if not real and timed is None:
+        return None
+    device = "gpu" if where == "gpu" else "cpu"
+    return oracle.start(real, folder / "oracle", folder / "oracle", device=device, cpu_time_case=timed)
+
+
+def _data_sets(cases: Sequence[Case]) -> dict[str, str]:
+    """Which data sets the cases used, by identity."""
+    if not any(case.values == "photo" for case in cases):
+        return {}
+    from gpulabs import data
+
+    identity: Any = data.identity("photographs")
+    return {"photographs": str(identity)}

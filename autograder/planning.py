@@ -1,0 +1,246 @@
+"""Stage 1 from the trusted side: starts workers, reads their events, and makes faults of hangs.
+
+A worker that is killed loses only the task it hung in; a fresh one goes on with the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder import isolation
+from autograder.evidence import Case, Fault, FaultKind, Kernel, Measurement, Outcome, Plan, PlanSet, decode, encode
+from autograder.isolation import Ending, Limits
+from autograder.program import Program
+from gpulabs.errors import BadInputError, GraderError
+
+HOST_S = 5.0
+KERNEL_S = 20.0
+QUIET_S = 30.0
+MAX_EVENT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """What the worker needs to know of one task.
+
+    Attributes:
+        program: The cells.
+        kind: `kernel` or `function`.
+        functions: Function name -> signature as the lab writes it.
+        cases: Its cases; seeds are blanked before they leave.
+        trace: Ids of the cases whose memory traffic is counted.
+    """
+
+    program: Program
+    kind: str
+    functions: Mapping[str, str]
+    cases: tuple[Case, ...]
+    trace: tuple[str, ...] = ()
+
+
+@dataclass
+class _Found:
+    """What events told of one task."""
+
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    plans: list[Plan] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    over: bool = False
+
+    def settled(self, simulate: bool) -> set[str]:
+        """Cases that need not run again."""
+        faulty = {fault.case for fault in self.faults if fault.case}
+        ran = {outcome.case for outcome in self.outcomes} if simulate else {plan.case for plan in self.plans}
+        return ran | faulty
+
+
+def plan(
+    tasks: Sequence[TaskRequest],
+    folder: Path,
+    compute_capability: tuple[int, int],
+    *,
+    tier: str | None = None,
+    quiet_s: float = QUIET_S,
+    stop: threading.Event | None = None,
+) -> dict[str, PlanSet]:
+    """Records and compiles what every task's host functions launch.
+
+    Args:
+        tasks: The tasks.
+        folder: An empty folder for the worker.
+        compute_capability: Of the GPU to compile for.
+        tier: Isolation tier; the strongest that works by default.
+        quiet_s: Seconds without an event after which the worker is stopped.
+        stop: Set by another thread to end the work early; what comes back then is worthless.
+
+    Returns:
+        A plan set for each task, with faults where planning failed.
+
+    Raises:
+        GraderError: The worker could not run at all.
+    """
+    found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop)
+    return {
+        task: PlanSet(task, got.kernels, tuple(got.plans), tuple(got.faults), compiled) for task, got in found.items()
+    }
+
+
+def simulate(
+    tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = None, stop: threading.Event | None = None
+) -> dict[str, Measurement]:
+    """Runs kernels in the simulator; inputs lie in the folder as `<case>.x.npy` and `<case>.w.npy`.
+
+    Args:
+        tasks: The tasks, all of kind `kernel`.
+        folder: The worker's folder.
+        tier: Isolation tier; the strongest that works by default.
+        stop: Set by another thread to end the work early.
+
+    Returns:
+        A measurement for each task; outputs lie in the folder as `<case>.npy`.
+    """
+    found, _ = _work("simulate", tasks, folder, (7, 5), tier, QUIET_S, stop)
+    measurements = {}
+    for task, got in found.items():
+        lost = [Outcome(fault.case, fault) for fault in got.faults if fault.case]
+        whole = next((fault for fault in got.faults if fault.case is None), None)
+        measurements[task] = Measurement(task, "simulator", tuple(got.outcomes + lost), (), whole)
+    return measurements
+
+
+def _work(
+    mode: str,
+    tasks: Sequence[TaskRequest],
+    folder: Path,
+    cc: tuple[int, int],
+    tier: str | None,
+    quiet_s: float,
+    stop: threading.Event | None,
+) -> tuple[dict[str, _Found], bool]:
+    found = {
+        task.program.task: _Found(faults=list(task.program.faults), over=bool(task.program.faults)) for task in tasks
+    }
+    compiled, begun, attempt = False, False, 0
+    while pending := [task for task in tasks if not found[task.program.task].over]:
+        attempt += 1
+        events = folder / "events.jsonl"
+        events.unlink(missing_ok=True)
+        asked = [_blank(task, found[task.program.task].settled(mode == "simulate")) for task in pending]
+        request = {
+            "mode": mode,
+            "compute_capability": list(cc),
+            "limits": {"host_s": HOST_S, "kernel_s": KERNEL_S},
+            "tasks": [_request(task) for task in asked],
+        }
+        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        # CPU limits of a whole class's worst case: every task may use its time-outs once.
+        limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
+        going = (lambda: not stop.is_set()) if stop else (lambda: True)
+        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, keep_going=going)
+        if not going():
+            break
+        last, flags = _read(events, found)
+        compiled, begun = compiled or flags["compiled"], begun or flags["begun"]
+        if flags["ended"]:
+            for task in pending:
+                found[task.program.task].over = True
+        else:
+            _blame(found, pending, last, ending, begun)
+        if attempt > 2 * len(tasks) + 2:
+            raise GraderError(
+                f"the {mode} worker was restarted {attempt} times and never finished: {ending.stderr[-300:]}"
+            )
+    return found, compiled
+
+
+def _blank(task: TaskRequest, settled: set[str]) -> TaskRequest:
+    cases = tuple(dataclasses.replace(case, seed=0) for case in task.cases if case.id not in settled)
+    return dataclasses.replace(task, cases=cases)
+
+
+def _request(task: TaskRequest) -> dict[str, Any]:
+    return {
+        "id": task.program.task,
+        "kind": task.kind,
+        "cells": [list(cell) for cell in task.program.cells],
+        "functions": dict(task.functions),
+        "cases": [encode(case) for case in task.cases],
+        "trace": list(task.trace),
+    }
+
+
+def _read(events: Path, found: dict[str, _Found]) -> tuple[dict[str, Any], dict[str, bool]]:
+    """Reads events strictly; a line that is damaged (by a kill in the middle, say) ends the reading."""
+    last: dict[str, Any] = {}
+    flags = {"compiled": False, "ended": False, "begun": False}
+    if not events.exists():
+        return last, flags
+    with events.open(encoding="utf-8", errors="replace") as lines:
+        text = lines.read(MAX_EVENT_BYTES)
+    for line in text.splitlines():
+        try:
+            _note(json.loads(line), found, last, flags)
+        except (json.JSONDecodeError, BadInputError, KeyError, TypeError, AttributeError):
+            break
+    return last, flags
+
+
+def _note(event: dict[str, Any], found: dict[str, _Found], last: dict[str, Any], flags: dict[str, bool]) -> None:
+    kind, got = event["event"], found.get(event["task"])
+    if kind == "enter":
+        last.clear()
+        last.update(event)
+    elif kind == "compiler":
+        flags["compiled"], flags["begun"] = event["compiled"] is True, True
+    elif kind == "end":
+        flags["ended"] = True
+    elif got is None:
+        return
+    elif kind == "done":
+        got.over = True
+    elif kind == "fault":
+        got.faults.append(decode(Fault, event["fault"]))
+        got.over = got.over or got.faults[-1].case is None
+    elif kind == "kernel":
+        got.kernels[str(event["key"])] = decode(Kernel, event["kernel"])
+    elif kind == "plan":
+        got.plans.append(decode(Plan, event["plan"]))
+    elif kind == "outcome":
+        outcome = decode(Outcome, event["outcome"])
+        got.outcomes.append(outcome)
+        # One endless loop is enough; the other cases would only wait for the same.
+        got.over = got.over or bool(outcome.fault and outcome.fault.kind is FaultKind.KERNEL_TIMEOUT)
+
+
+def _blame(
+    found: dict[str, _Found], pending: Sequence[TaskRequest], last: dict[str, Any], ending: Ending, begun: bool
+) -> None:
+    """Says what ended a worker early, and which task pays for it."""
+    task = last.get("task") or ""
+    if not begun or task not in found:
+        raise GraderError(
+            f"the worker did not start ({ending.how}, status {ending.status}): {ending.stderr[-400:].strip()}"
+        )
+    if found[task].over:
+        return
+    where = "the kernel" if last.get("stage") == "kernel" else "the host function"
+    case = f" (case {last['case']})" if last.get("case") else ""
+    if ending.how in ("quiet", "late"):
+        kind = FaultKind.KERNEL_TIMEOUT if last.get("stage") == "kernel" else FaultKind.HOST_TIMEOUT
+        text = f"{task}: {where} gave no sign of progress{case} and was stopped: look for a loop that never ends."
+    elif ending.status in (-9, 137) or "MemoryError" in ending.stderr or "Cannot allocate" in ending.stderr:
+        kind = FaultKind.OUT_OF_MEMORY
+        text = f"{task}: {where} used up the memory or time that the grader gives{case}: check array sizes and loops."
+    else:
+        kind = FaultKind.CELL_EXCEPTION
+        reason = (ending.stderr.strip().splitlines() or ["no message"])[-1][:200]
+        text = f"{task}: {where} ended the grader's process{case} (status {ending.status}): {reason}"
+    found[task].faults.append(Fault(kind, text, task))
+    found[task].over = True

@@ -1,0 +1,141 @@
+"""Cuts a submission into the program of one task: its cells, and whatever they use from others.
+
+A notebook also holds measurements, plots and experiments. They are not run for grading: of other
+cells only the definitions that a task's cells need are kept, found by name. Line numbers stay, so
+that every message points into the student's own cell.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autograder.evidence import Fault, FaultKind
+from autograder.submission import Cell
+
+MAX_SOURCE = 200_000
+"""Characters of one cell that are parsed; a student's cell has a few thousand."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the worker executes for one task.
+
+    Attributes:
+        task: The task's id.
+        cells: (cell name, source), in notebook order; lines left out are blank.
+        faults: Cells of the task that can't be parsed, or no cell at all.
+    """
+
+    task: str
+    cells: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Statement:
+    cell: int
+    first: int
+    last: int
+    binds: frozenset[str]
+    uses: frozenset[str]
+
+
+def program(cells: Sequence[Cell], task: str) -> Program:
+    """Finds the program of one task.
+
+    Args:
+        cells: The submission's cells.
+        task: The task's id.
+
+    Returns:
+        The program; with faults and no cells where there is nothing to run.
+    """
+    own = [index for index, cell in enumerate(cells) if cell.task == task]
+    if not own:
+        message = f"{task}: the notebook has no cell for this task; its first line is '# task: {task}'. Put it back."
+        return Program(task, (), (Fault(FaultKind.MISSING_FUNCTION, message),))
+    statements: list[_Statement] = []
+    chosen: list[_Statement] = []
+    texts: list[str] = []
+    for index, cell in enumerate(cells):
+        text = _without_magics(cell.source)
+        texts.append(text)
+        tree = _parse(text, cell)
+        if isinstance(tree, Fault):
+            if index in own:
+                return Program(task, (), (tree,))
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.Expr):
+                continue
+            statement = _statement(node, index)
+            statements.append(statement)
+            if index in own:
+                chosen.append(statement)
+    chosen = _with_needed(chosen, statements, last=max(own))
+    return Program(task, tuple(_kept(cells, texts, chosen)))
+
+
+def _with_needed(chosen: list[_Statement], statements: list[_Statement], last: int) -> list[_Statement]:
+    """Adds, until nothing is missing, the statements that bind a used name."""
+    done: set[str] = set()
+    queue = [name for statement in chosen for name in statement.uses]
+    while queue:
+        name = queue.pop()
+        if name in done:
+            continue
+        done.add(name)
+        binding = [s for s in statements if name in s.binds]
+        # As when the notebook ran from the top: what stands above the task's cell wins.
+        above = [s for s in binding if s.cell <= last]
+        for statement in above or binding:
+            if statement not in chosen:
+                chosen.append(statement)
+                queue.extend(statement.uses)
+    return chosen
+
+
+def _kept(cells: Sequence[Cell], texts: list[str], chosen: list[_Statement]) -> Iterator[tuple[str, str]]:
+    for index in sorted({statement.cell for statement in chosen}):
+        lines = texts[index].splitlines()
+        keep = {n for s in chosen if s.cell == index for n in range(s.first, s.last + 1)}
+        yield cells[index].name, "\n".join(line if n in keep else "" for n, line in enumerate(lines, start=1))
+
+
+def _without_magics(source: str) -> str:
+    """Blanks IPython's `%magic` and `!command` lines, which are no Python."""
+    return "\n".join("" if line.lstrip()[:1] in ("%", "!") else line for line in source.splitlines())
+
+
+def _parse(text: str, cell: Cell) -> ast.Module | Fault:
+    if len(text) > MAX_SOURCE:
+        message = f"{cell.name}: the cell has {len(text)} characters, more than the {MAX_SOURCE} that are read."
+        return Fault(FaultKind.SYNTAX_ERROR, message, cell.name)
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        message = f"{cell.name}, line {error.lineno}: syntax error, {error.msg}. Python can't read this cell: mend it."
+        return Fault(FaultKind.SYNTAX_ERROR, message, cell.name, error.lineno)
+    except (RecursionError, MemoryError, ValueError):
+        message = f"{cell.name}: syntax error, the code is nested too deeply or holds bytes that are no text."
+        return Fault(FaultKind.SYNTAX_ERROR, message, cell.name)
+
+
+def _statement(node: ast.stmt, cell: int) -> _Statement:
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    binds: set[str] = set()
+    uses: set[str] = set()
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        binds.add(node.name)
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            (uses if isinstance(part.ctx, ast.Load) else binds).add(part.id)
+        elif isinstance(part, ast.alias):
+            binds.add((part.asname or part.name).split(".")[0])
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        binds = {node.name}
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        uses.add(node.target.id)
+    return _Statement(cell, first, node.end_lineno or node.lineno, frozenset(binds), frozenset(uses))

@@ -1,0 +1,307 @@
+"""Evidence + rubric -> points with reasons: a pure function, the last step before a `Result`.
+
+The rules:
+
+- An item is earned only if all its cases are right.
+- A fault of the whole task (a syntax error, a missing function) loses all its items, and a stub that
+  was never replaced likewise. A task of several functions loses those only that have no answer.
+- Speed counts only with right answers: speed items are lost once an exact item of the task is.
+- Without a GPU speed is pending; a failure of the grader withholds points. Neither counts as zero.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from autograder import judge
+from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Race, Resources
+from autograder.judge import Verdict, lost, withheld
+from autograder.judge_functions import judge_launch, judge_value
+from autograder.result import ItemScore, Status
+from autograder.rubric import Item, Rubric, Task
+
+NEEDS_GPU = "needs a GPU: answers are judged here, speed is not; run the same check where there is one"
+_MAX_REASON = 900
+_SPEED_KINDS = ("speedup", "cpu_speedup")
+_LAUNCH_KINDS = ("covers", "warps", "tight")
+
+
+class Decision(Protocol):
+    """What a sequential test says; `autograder.decision.Decision` is one."""
+
+    @property
+    def verdict(self) -> str: ...  # noqa: D102
+    @property
+    def speedup(self) -> float: ...  # noqa: D102
+    @property
+    def lower(self) -> float: ...  # noqa: D102
+    @property
+    def upper(self) -> float: ...  # noqa: D102
+    @property
+    def pairs(self) -> int: ...  # noqa: D102
+
+
+class Decide(Protocol):
+    """The signature of `autograder.decision.decide`."""
+
+    def __call__(  # noqa: D102
+        self, pairs: Sequence[tuple[float, float]], threshold: float, final: bool = False
+    ) -> Decision: ...
+
+
+@dataclass(frozen=True)
+class TaskEvidence:
+    """All that the stages found out about one task.
+
+    Attributes:
+        cases: Its cases, as drawn.
+        plans: What the plan stage learned.
+        measurement: What the GPU, or without one the simulator, said; None for a function task.
+        outputs: Student's outputs that belong to `measurement`, by case id.
+        simulated: The simulator's measurement where `measurement` is a GPU's: it counts memory traffic.
+        simulated_outputs: Outputs that belong to it.
+        expected: The oracle's outputs of real-valued cases, by case id.
+        resources: What the assembler says of the kernels.
+        cpu_time_ms: Time of the speed workload on one CPU core.
+        faults: Further faults of the submission: from validation, from assembly.
+        oracle_failure: Why there is no oracle; withholds what needs it.
+        failure: Why a stage of the grader failed; withholds whatever isn't lost already.
+    """
+
+    cases: tuple[Case, ...]
+    plans: PlanSet
+    measurement: Measurement | None = None
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    simulated: Measurement | None = None
+    simulated_outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    expected: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    resources: tuple[Resources, ...] = ()
+    cpu_time_ms: float | None = None
+    faults: tuple[Fault, ...] = ()
+    oracle_failure: str = ""
+    failure: str = ""
+
+
+def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
+    """Scores one task.
+
+    Args:
+        rubric: The lab's, for the hint command.
+        task: The task.
+        evidence: What is known of it.
+        decide: The sequential test for speed, `autograder.decision.decide`.
+
+    Returns:
+        One score for each item, in the rubric's order.
+    """
+    verdicts: dict[str, Verdict] = {}
+    for item in task.items:
+        if item.kind not in _SPEED_KINDS:
+            verdicts[item.id] = _combine([_judge(task, item, case, evidence) for case in _of(item, evidence)])
+    speed_items = [item for item in task.items if item.kind in _SPEED_KINDS]
+    gate = _speed_gate(task, evidence, verdicts) if speed_items else None
+    for item in speed_items:
+        verdicts[item.id] = gate or _judge_speed(task, item, evidence, decide)
+    return tuple(_item_score(rubric, task, item, verdicts[item.id]) for item in task.items)
+
+
+def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdict:
+    """Judges one case of an item that isn't about speed."""
+    plan = next((plan for plan in evidence.plans.plans if plan.case == case.id), None)
+    fault = _fault_of(task, case, evidence, planned=plan is not None)
+    if fault is not None:
+        return judge.of_fault(fault)
+    if task.kind == "function":
+        if plan is None:
+            return withheld(evidence.failure or f"{case.function} wasn't called for case {case.id}")
+        return (judge_launch if item.kind in _LAUNCH_KINDS else judge_value)(item, case, plan.value)
+    simulated = item.kind == "coalescing" and evidence.simulated is not None
+    measurement, outputs = (
+        (evidence.simulated, evidence.simulated_outputs) if simulated else (evidence.measurement, evidence.outputs)
+    )
+    outcome = _outcome(measurement, case)
+    if outcome is None:
+        if measurement is not None and measurement.fault is not None:
+            return judge.of_fault(measurement.fault)
+        return withheld(evidence.failure or f"case {case.id} wasn't run")
+    verdict = judge.judge_case(item, case, outcome, outputs.get(case.id), evidence.expected)
+    if verdict.status is Status.WITHHELD and case.id not in evidence.expected and evidence.oracle_failure:
+        return withheld(evidence.oracle_failure)
+    if item.kind == "coalescing" and verdict.status is Status.EARNED:
+        return judge.judge_traffic(item, case, outcome.coalescing)
+    return verdict
+
+
+def _fault_of(task: Task, case: Case, evidence: TaskEvidence, *, planned: bool) -> Fault | None:
+    """Finds the fault that keeps a case from being judged: its own first, then one of the whole task."""
+    faults = (*evidence.plans.faults, *evidence.faults)
+    own = next((fault for fault in faults if fault.case == case.id), None)
+    whole = [fault for fault in faults if fault.case is None]
+    if own is not None or not whole:
+        return own
+    # One of several functions may be missing while the others answered; a function may be a stub for some arguments.
+    if planned and (task.kind == "function" or all(fault.kind is FaultKind.NOT_ATTEMPTED for fault in whole)):
+        return None
+    return next((fault for fault in whole if case.function in fault.message), whole[0])
+
+
+def _speed_gate(task: Task, evidence: TaskEvidence, verdicts: Mapping[str, Verdict]) -> Verdict | None:
+    """Says why speed isn't judged at all, or None: answers first, then a GPU, then the timed output itself."""
+    exact = [(other, verdicts[other.id]) for other in task.items if other.kind == "exact"]
+    for other, verdict in exact:
+        if verdict.status is Status.LOST:
+            if verdict.fault is FaultKind.NOT_ATTEMPTED:
+                return verdict
+            text = f"Speed counts with right answers only, and '{other.title}' is lost: {verdict.reason}"
+            return dataclasses.replace(verdict, reason=text, hint=f"First earn '{other.title}'.", evidence={})
+    if evidence.measurement is None or evidence.measurement.where != "gpu":
+        return withheld(evidence.failure) if evidence.failure else Verdict(Status.PENDING, NEEDS_GPU)
+    for other, verdict in exact:
+        if verdict.status is not Status.EARNED:
+            return withheld(f"'{other.title}' couldn't be judged, and speed counts with right answers only")
+    timed = [case for item in task.items if item.kind == "speedup" for case in _of(item, evidence)]
+    verdict = _combine([_judge(task, task.item(case.item), case, evidence) for case in timed])
+    return None if verdict.status is Status.EARNED else verdict
+
+
+def _judge_speed(task: Task, item: Item, evidence: TaskEvidence, decide: Decide) -> Verdict:
+    if item.kind == "cpu_speedup":
+        return _judge_cpu(task, item, evidence)
+    races = evidence.measurement.races if evidence.measurement is not None else ()
+    race = next((race for race in races if race.baseline == item.baseline), None)
+    if race is None or item.threshold is None:
+        return withheld(evidence.failure or f"the race against {item.baseline} wasn't run")
+    return _judge_race(item, race, decide(race.pairs, item.threshold, final=True), evidence.resources)
+
+
+def _judge_race(item: Item, race: Race, decision: Decision, resources: Sequence[Resources]) -> Verdict:
+    if race.wrong_outputs:
+        text = (
+            f"{race.wrong_outputs} timed outputs differ from the judged one: the same inputs must give the same output."
+        )
+        return lost(
+            FaultKind.WRONG_VALUES, text, "Is there a race between threads, or something kept from call to call?"
+        )
+    numbers = _numbers(race, decision, resources)
+    claim = f"{decision.speedup:.2f} times as fast as {race.baseline}, {item.threshold:g} asked for"
+    bounds = f"between {decision.lower:.2f} and {decision.upper:.2f} over {decision.pairs} pairs"
+    if decision.verdict == "pass":
+        return Verdict(Status.EARNED, f"{claim} ({bounds}).", evidence=numbers)
+    if decision.verdict == "too close":
+        return Verdict(
+            Status.EARNED, f"{claim} ({bounds}): too close to call, so the points are yours.", evidence=numbers
+        )
+    if race.trouble or decision.verdict != "fail":
+        why = ", ".join(race.trouble) or f"{len(race.pairs)} pairs are too few"
+        return dataclasses.replace(withheld(f"the timing can't be trusted: {why}"), evidence=numbers)
+    if any(one.fp64_instructions for one in resources):
+        hint = "The compiled kernel has double-precision instructions: which constant isn't a float32?"
+    elif any(one.spill_load_bytes + one.spill_store_bytes for one in resources):
+        hint = "The compiled kernel spills registers to memory: what does each thread keep?"
+    else:
+        hint = "Which array does the kernel read most often, and do neighbouring threads read neighbouring words of it?"
+    return dataclasses.replace(
+        lost(FaultKind.WRONG_VALUES, f"Only {claim} ({bounds}).", hint), fault=None, evidence=numbers
+    )
+
+
+def _judge_cpu(task: Task, item: Item, evidence: TaskEvidence) -> Verdict:
+    races = evidence.measurement.races if evidence.measurement is not None else ()
+    times = [candidate for race in races for candidate, _ in race.pairs]
+    if not times or item.threshold is None:
+        return withheld(evidence.failure or f"{task.function} wasn't timed")
+    if evidence.cpu_time_ms is None:
+        return withheld(evidence.oracle_failure or f"{item.baseline} wasn't timed")
+    time_ms = statistics.median(times)
+    speedup = evidence.cpu_time_ms / time_ms
+    numbers = {
+        "time_ms": round(time_ms, 4),
+        "cpu_time_ms": round(evidence.cpu_time_ms, 3),
+        "speedup": round(speedup, 2),
+    }
+    claim = f"{speedup:.1f} times as fast as {item.baseline}, {item.threshold:g} asked for"
+    if speedup >= item.threshold:
+        return Verdict(Status.EARNED, f"{claim}.", evidence=numbers)
+    hint = "How many threads are there, and how many of them have work to do?"
+    return dataclasses.replace(lost(FaultKind.WRONG_VALUES, f"Only {claim}.", hint), fault=None, evidence=numbers)
+
+
+def _numbers(race: Race, decision: Decision, resources: Sequence[Resources]) -> dict[str, Any]:
+    time_ms = statistics.median(candidate for candidate, _ in race.pairs)
+    numbers: dict[str, Any] = {
+        "workload": race.workload,
+        "speedup": round(decision.speedup, 3),
+        "lower": round(decision.lower, 3),
+        "upper": round(decision.upper, 3),
+        "pairs": decision.pairs,
+        "time_ms": round(time_ms, 4),
+        f"{race.baseline}_ms": round(statistics.median(base for _, base in race.pairs), 4),
+        "gflop_s": round(race.flops / time_ms / 1e6, 1),
+    }
+    numbers |= {f"{name}_ms": round(value, 4) for name, value in race.peers.items()}
+    if race.peers.get("cudnn"):
+        numbers["share_of_cudnn"] = round(race.peers["cudnn"] / time_ms, 3)
+    if resources:
+        numbers["registers"] = max(one.registers for one in resources)
+        numbers["spill_bytes"] = sum(one.spill_load_bytes + one.spill_store_bytes for one in resources)
+    if race.trouble:
+        numbers["trouble"] = ", ".join(race.trouble)
+    return numbers
+
+
+def _combine(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict of many: the worst of them, and how many there were."""
+    for status in (Status.LOST, Status.WITHHELD, Status.PENDING):
+        those = [verdict for verdict in verdicts if verdict.status is status]
+        if those:
+            counted = {"cases": len(verdicts), f"cases {status.value}": len(those)}
+            # One fault of the whole task has the same reason in every case: counting adds nothing.
+            several = status is Status.LOST and len({verdict.reason for verdict in those}) > 1
+            more = f" ({len(those)} of {len(verdicts)} cases fail.)" if several else ""
+            return dataclasses.replace(those[0], reason=those[0].reason + more, evidence=counted | those[0].evidence)
+    if not verdicts:
+        return withheld("no case was drawn")
+    first = verdicts[0]
+    text = "The case is right." if len(verdicts) == 1 else f"All {len(verdicts)} cases are right."
+    return Verdict(Status.EARNED, first.reason or text, evidence={"cases": len(verdicts)} | first.evidence)
+
+
+def _item_score(rubric: Rubric, task: Task, item: Item, verdict: Verdict) -> ItemScore:
+    hint = ""
+    if verdict.status is Status.LOST:
+        hint = f"{verdict.hint} `gpulabs hint {rubric.short} {task.id}` shows the first of {len(task.hints)} hints.".strip()
+    return ItemScore(
+        task=task.id,
+        item=item.id,
+        title=item.title,
+        points=float(item.points) if verdict.status is Status.EARNED else 0.0,
+        max_points=float(item.points),
+        status=verdict.status,
+        reason=_plain(verdict.reason),
+        hint=_plain(hint),
+        fault="" if verdict.fault is None else verdict.fault.value,
+        cell=verdict.cell,
+        line=verdict.line,
+        evidence=verdict.evidence,
+    )
+
+
+def _plain(text: str) -> str:
+    """Strips what a student's error message could do to a terminal, and its length."""
+    clean = "".join(letter if letter.isprintable() else " " for letter in text)
+    return clean if len(clean) <= _MAX_REASON else f"{clean[: _MAX_REASON - 3]}..."
+
+
+def _of(item: Item, evidence: TaskEvidence) -> list[Case]:
+    return [case for case in evidence.cases if case.item == item.id]
+
+
+def _outcome(measurement: Measurement | None, case: Case) -> Outcome | None:
+    outcomes = measurement.outcomes if measurement is not None else ()
+    return next((outcome for outcome in outcomes if outcome.case == case.id), None)

@@ -1,0 +1,68 @@
+"""Stage 4 for one task: its cases on the GPU, and its race against the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from autograder import assemble, ladder, launch
+from autograder.evidence import Case, Measurement, PlanSet
+from autograder.rubric import Task
+from gpulabs import convolution
+from gpulabs.errors import GraderError
+
+
+def measure_task(
+    task: Task,
+    plans: PlanSet,
+    cubins: Mapping[str, bytes],
+    cases: Sequence[Case],
+    arrays: Path,
+    work: Path,
+    architecture: str,
+) -> Measurement:
+    """Runs a task's cases on the GPU, and its race if it has a speed item.
+
+    Args:
+        task: The rubric's task.
+        plans: Validated plans.
+        cubins: Their machine code.
+        cases: Those that may run.
+        arrays: Folder of the inputs.
+        work: Folder for outputs.
+        architecture: Of the GPU, e.g. `sm_90`.
+
+    Raises:
+        GraderError: The launcher failed for a reason that is not the submission's.
+    """
+    race, rungs = _race(task, cases), {}
+    if race:
+        wanted = (race.baseline, *race.peers)
+        kernels = {f"ladder:{name}": ladder.plan_for(ladder.rung(name), _case(cases, race.case))[1] for name in wanted}
+        assembled = assemble.assemble(kernels, architecture)
+        if assembled.faults:
+            raise GraderError(f"the ladder does not assemble for {architecture}: {next(iter(assembled.faults.values())).message}")
+        rungs = assembled.code()
+    return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+
+
+def _case(cases: Sequence[Case], name: str) -> Case:
+    return next(case for case in cases if case.id == name)
+
+
+def _race(task: Task, cases: Sequence[Case]) -> launch.RaceSpec | None:
+    for item in task.items:
+        case = next((case for case in cases if case.item == item.id), None)
+        if item.kind != "speedup" or case is None or item.baseline is None or item.threshold is None:
+            continue
+        y_shape = convolution.output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
+        return launch.RaceSpec(
+            case=case.id,
+            baseline=item.baseline,
+            threshold=item.threshold,
+            workload=f"{'x'.join(map(str, case.x_shape))} * {'x'.join(map(str, case.w_shape[:3]))}->{case.w_shape[3]}",
+            flops=float(convolution.flops(y_shape, case.w_shape)),
+            bytes=float(convolution.min_bytes(case.x_shape, case.w_shape, y_shape)),
+            peers=tuple(name for name in ladder.NAMES if name != item.baseline),
+        )
+    return None

@@ -1,0 +1,68 @@
+"""Only what a task needs is run, and every kept line keeps its number."""
+
+from autograder.evidence import FaultKind
+from autograder.program import MAX_SOURCE, program
+from autograder.submission import Cell
+
+
+def cells(*sources):
+    """Cells named a, b, c ...; one that starts with its marker belongs to the task `t`."""
+    names = "abcdefgh"
+    return [Cell(names[i], "t" if s.startswith("# task: t") else None, s) for i, s in enumerate(sources)]
+
+
+def test_only_definitions_that_the_task_uses_are_kept():
+    got = program(
+        cells(
+            "import numpy as np\nfrom gpulabs import setup, plots\nsetup('lab1')\nBIG = load()",
+            "# task: t\ndef f(x):\n    return np.abs(helper(x))\nprint(f(1))",
+            "def helper(x):\n    return x * SCALE\nSCALE = 2\nplots.show()",
+        ),
+        "t",
+    )
+
+    assert got.cells == (
+        ("a", "import numpy as np\n\n\n"),
+        ("b", "\ndef f(x):\n    return np.abs(helper(x))\n"),
+        ("c", "def helper(x):\n    return x * SCALE\nSCALE = 2\n"),
+    )
+
+
+def test_a_name_bound_above_the_task_wins_over_one_below():
+    got = program(cells("T = 8", "# task: t\ndef f(): return T", "T = 99"), "t")
+
+    assert [name for name, _ in got.cells] == ["a", "b"]
+
+
+def test_decorators_and_line_numbers_stay():
+    got = program(cells("# task: t\n\n@cuda.jit(device=True)\ndef f(): pass", "from numba import cuda"), "t")
+
+    assert dict(got.cells)["a"] == "\n\n@cuda.jit(device=True)\ndef f(): pass"
+    assert "b" in dict(got.cells)
+
+
+def test_magics_are_no_syntax_error():
+    assert program(cells("# task: t\n%matplotlib inline\n!ls\ndef f(): pass"), "t").faults == ()
+
+
+def test_a_syntax_error_names_cell_and_line_and_spares_other_tasks():
+    broken = [Cell("one", "one", "# task: one\ndef f(:"), Cell("two", "two", "# task: two\ndef g(): pass")]
+
+    fault = program(broken, "one").faults[0]
+
+    assert (fault.kind, fault.cell, fault.line) == (FaultKind.SYNTAX_ERROR, "one", 2)
+    assert "line 2: syntax error" in fault.message
+    assert program(broken, "two").faults == ()
+
+
+def test_a_deleted_task_cell_is_a_missing_function():
+    fault = program(cells("x = 1"), "t").faults[0]
+
+    assert fault.kind is FaultKind.MISSING_FUNCTION
+    assert "# task: t" in fault.message
+
+
+def test_hostile_text_is_a_fault_and_no_crash():
+    for source in ("(" * 5000, "f = 1" + "+1" * MAX_SOURCE, "x = '\0'", "-" * 100_000 + "1"):
+        faults = program(cells("# task: t\n" + source), "t").faults
+        assert [fault.kind for fault in faults] == [FaultKind.SYNTAX_ERROR]
