@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from gpulabs.errors import BadInputError, GpulabsError
+from gpulabs.errors import GpulabsError
 from gpulabs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -76,31 +77,32 @@ def run_cli(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
     Raises:
         SystemExit: Always.
     """
+    for stream in (sys.stdout, sys.stderr):  # an ASCII terminal gets "?" for what it can't show, not a crash
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    told = False
     try:
         code = app(args=arguments, prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except Exception as error:
-        code = _report(error, name)
+        code, told = _report(error, name), True
     else:
         code = code if isinstance(code, int) else ExitCode.OK
-    if code == ExitCode.INTERRUPTED and not _told:
+    if code == ExitCode.INTERRUPTED and not told:  # typer turns a KeyboardInterrupt into a bare 130
         complain(f"{name}: stopped by Ctrl-C; nothing was damaged, run the command again")
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sys.exit(int(code))
 
 
-_told: list[str] = []
-"""Sentences of `Interrupted` already printed: typer turns a KeyboardInterrupt into a bare 130."""
-
-
 def _report(error: Exception, name: str) -> int:
     if isinstance(error, GpulabsError):
-        if isinstance(error, Interrupted):
-            _told.append(str(error))
         complain(f"{name}: {error}")
         return int(error.exit_code)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(getattr(error, "format_message", lambda: "")())
+        return int(ExitCode.USAGE)
     if hasattr(error, "format_message"):  # typer's usage errors, whichever click it carries
         complain(f"{name}: {error.format_message()} Try `{name} --help`.")
         return int(getattr(error, "exit_code", ExitCode.USAGE))
@@ -167,7 +169,7 @@ def print_json(payload: dict[str, Any]) -> None:
         payload: Holds `schema_version`, so that scripts can tell when its shape changes.
     """
     if "schema_version" not in payload:
-        raise BadInputError("print_json: the payload has no schema_version; add one")
+        raise ValueError("print_json: the payload has no schema_version; add one")
     json.dump(payload, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")
 

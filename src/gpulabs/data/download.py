@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -156,7 +157,7 @@ def _stream(url: str, part: Path, start: int, size: int, report: Report, clock: 
     request = urllib.request.Request(url, headers={"User-Agent": "gpulabs", "Accept-Encoding": "identity"})
     if start:
         request.add_header("Range", f"bytes={start}-")
-    with _opener().open(request, timeout=TIMEOUT_S) as answer, part.open("ab") as file:
+    with _opener().open(request, timeout=TIMEOUT_S) as answer, part.open("ab", buffering=0) as file:
         skip = start - _first_byte(answer, start, size)  # a host without ranges sends what is here already
         host = urlsplit(url).netloc
         begun, done, received = clock.now(), start, 0
@@ -176,10 +177,10 @@ def _stream(url: str, part: Path, start: int, size: int, report: Report, clock: 
         raise ConnectionError(f"stopped after {done} of {size} bytes")
 
 
-def _write(file: IO[bytes], chunk: bytes) -> None:
+def _write(file: FileIO, chunk: bytes) -> None:
     try:
-        file.write(chunk)
-        file.flush()
+        while chunk:
+            chunk = chunk[file.write(chunk) :]
     except OSError as error:
         raise _Disk(error) from error
 

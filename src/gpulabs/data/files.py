@@ -43,7 +43,7 @@ def disk_errors(target: Path, need: int) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MissingError(
-                f"{target.parent}: the disk is full; {target.name} needs {need / 1e6:.0f} MB. Free some space and run the "
+                f"{target.parent}: the disk is full; {target.name} needs {need / 1e6:.0f} MB. Free some and run the "
                 "command again, it goes on where it stopped; or choose another folder with GPULABS_DATA"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -1,0 +1,167 @@
+"""The `gpulabs` command: options and help; `gpulabs.commands` does the work and is imported when needed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from gpulabs import terminal
+from gpulabs.exit_codes import ExitCode
+
+app = terminal.new_app("GPU labs: get a lab, check your work the way it will be graded, hand it in.")
+data_app = terminal.new_app("List, fetch and find the data sets of the labs.")
+
+
+class Device(StrEnum):
+    """Where kernels run."""
+
+    AUTO = "auto"
+    SIMULATOR = "simulator"
+
+
+LabName = Annotated[str, typer.Argument(metavar="LAB", help="The lab, e.g. lab1.", show_default=False)]
+SetName = Annotated[str, typer.Argument(metavar="SET", help="The data set, e.g. cifar10.", show_default=False)]
+NotebookFile = Annotated[
+    Path | None,
+    typer.Option("--notebook", metavar="FILE", help="The notebook; otherwise the lab's own name in this folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with a schema version.")]
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> int:
+    """Check this machine; each problem comes with its fix.
+
+    Driver, GPU, TensorFlow, Numba, cuDNN and CUDA versions, disk, data sets, the sandbox. No GPU is no problem:
+    labs run in the simulator, and points for speed stay pending.
+    """
+    from gpulabs.commands import doctor as command
+
+    return command.doctor(as_json)
+
+
+@app.command()
+def start(
+    lab: LabName,
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to put it.")] = Path(),
+) -> int:
+    """Get a lab's notebook; never overwrites your work."""
+    from gpulabs.commands import notebooks
+
+    return notebooks.start(lab, folder)
+
+
+@app.command()
+def check(
+    lab: LabName,
+    notebook: NotebookFile = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Only this task, e.g. conv_first.")] = None,
+    as_json: AsJson = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML report.")] = None,
+    device: Annotated[Device, typer.Option(help="The GPU if there is one, or Numba's simulator.")] = Device.AUTO,
+) -> int:
+    """Grade your notebook as the instructor will.
+
+    Prints points, reasons and the next step. Exit code 1: points were lost; 0: none were, though points that need
+    a GPU may be pending.
+    """
+    from gpulabs.commands import notebooks
+
+    return notebooks.check(lab, notebook, task, as_json, report, device.value)
+
+
+@app.command()
+def hint(
+    lab: LabName,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task, e.g. conv_first.", show_default=False)],
+    as_json: AsJson = False,
+) -> int:
+    """Show the next hint of a task; hints cost no points."""
+    from gpulabs.commands import notebooks
+
+    return notebooks.hint(lab, task, as_json)
+
+
+@app.command()
+def submit(
+    lab: LabName,
+    notebook: NotebookFile = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Your name in the course; otherwise your login.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to put the archive.")] = Path(),
+    as_json: AsJson = False,
+) -> int:
+    """Pack your notebook for uploading.
+
+    The grader's own reader looks at it first, so that nothing unreadable is handed in.
+    """
+    from gpulabs.commands import notebooks
+
+    return notebooks.submit(lab, notebook, name, folder, as_json)
+
+
+app.add_typer(data_app, name="data")
+
+
+@app.command()
+def version(as_json: AsJson = False) -> int:
+    """Print the version."""
+    from gpulabs import __version__
+
+    if as_json:
+        terminal.print_json({"schema_version": 1, "version": __version__})
+    else:
+        print(f"gpulabs {__version__}")
+    return ExitCode.OK
+
+
+@data_app.command("list")
+def data_list(as_json: AsJson = False) -> int:
+    """List the data sets: which are here, and their identity."""
+    from gpulabs.commands import data
+
+    return data.list_sets(as_json)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: SetName,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="An archive at hand; no network.")
+    ] = None,
+    any_checksum: Annotated[
+        bool,
+        typer.Option(
+            "--any-checksum", help="With --from: accept a re-encoded archive; results carry its own identity."
+        ),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch although a readable archive is here.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Fetch a data set and verify it.
+
+    Goes on where an earlier try stopped, and moves to a mirror when a host is slow or down.
+    """
+    from gpulabs.commands import data
+
+    return data.fetch(name, source, any_checksum, force, as_json)
+
+
+@data_app.command("path")
+def data_path(name: SetName, as_json: AsJson = False) -> int:
+    """Print where a data set's archive lies.
+
+    Exit code 4 if it is not there.
+    """
+    from gpulabs.commands import data
+
+    return data.path(name, as_json)
+
+
+def main() -> NoReturn:
+    """Runs the command."""
+    terminal.run_cli(app, "gpulabs")

@@ -1,0 +1,1 @@
+"""What the commands of `gpulabs` do; `gpulabs.cli` holds their options and imports these when they run."""

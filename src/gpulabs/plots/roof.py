@@ -1,0 +1,98 @@
+"""The roofline plot: a device's roof and the student's kernels under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gpulabs.errors import BadInputError
+from gpulabs.plots.picture import FAINT, INK, MUTED, SERIES, Picture, panels
+from gpulabs.roofline import Roof
+
+_MARKERS = "osD^vP"
+
+
+def roofline(roof: Roof, points: Mapping[str, tuple[float, float]]) -> Picture:
+    """Draws a roof and points below it, each with the share of the roof that it reaches.
+
+    Args:
+        roof: The device.
+        points: Label -> (intensity in FLOP/byte, GFLOP/s).
+
+    Returns:
+        The picture, both axes logarithmic.
+
+    Raises:
+        BadInputError: A point is not above 0.
+    """
+    for label, point in points.items():
+        if not (point[0] > 0 and point[1] > 0):
+            raise BadInputError(f"roofline: {label!r} is at {point}; intensity and GFLOP/s must be above 0")
+    left = min([0.1, *(x / 3 for x, _ in points.values())])
+    right = max([roof.ridge * 50, *(x * 8 for x, _ in points.values())])
+    bottom = min([roof.attainable(left), *(y / 3 for _, y in points.values())])
+    with panels(7.6, 4.4) as (figure, (ax,)):
+        xs = np.array([left, roof.ridge, right])
+        roofs = [roof.attainable(x) for x in xs]
+        ax.fill_between(xs, roofs, bottom, color="#EEF5FA", linewidth=0)
+        ax.plot(xs, roofs, color=INK, linewidth=2.2, solid_joinstyle="miter")
+        ax.plot([roof.ridge] * 2, [bottom, roof.peak_gflops], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, roof.peak_gflops * 2.2))
+        ax.annotate(
+            f"peak: {roof.peak_gflops:,.0f} GFLOP/s",
+            (right, roof.peak_gflops),
+            xytext=(-6, 5),
+            textcoords="offset points",
+            ha="right",
+        )
+        middle = np.sqrt(left * roof.ridge)
+        ax.text(
+            middle,
+            roof.attainable(middle) * 1.25,
+            f"memory: {roof.bandwidth_gb_s:,.0f} GB/s",
+            ha="center",
+            va="bottom",
+            rotation=np.degrees(np.arctan(roof.bandwidth_gb_s)),
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+        )
+        ax.annotate(
+            f"ridge: {roof.ridge:.3g} FLOP/byte",
+            (roof.ridge, bottom),
+            xytext=(-4, 5),
+            textcoords="offset points",
+            rotation=90,
+            color=MUTED,
+            ha="right",
+            va="bottom",
+            fontsize=8,
+        )
+        for number, (label, (x, y)) in enumerate(points.items()):
+            colour = SERIES[number % len(SERIES)]
+            ax.plot([x, x], [y, roof.attainable(x)], color=colour, linewidth=0.9, linestyle=":")
+            ax.plot([x], [y], _MARKERS[number % len(_MARKERS)], color=colour, markersize=8, markeredgecolor="white")
+            beyond = x > roof.ridge  # then the room is on the left
+            ax.annotate(
+                f"{label}: {y:,.0f} GFLOP/s, {_percent(roof.share(x, y))} of the roof",
+                (x, y),
+                xytext=(-10 if beyond else 10, 0),
+                textcoords="offset points",
+                va="center",
+                ha="right" if beyond else "left",
+                color=colour,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+            )
+        ax.set_title(f"Roofline of {roof.name}")
+        ax.set_xlabel("arithmetic intensity, FLOP per byte")
+        ax.set_ylabel("GFLOP/s")
+        ax.grid(which="major", color=FAINT, linewidth=0.6)
+        ax.set_axisbelow(True)
+        for side in ("top", "right"):
+            ax.spines[side].set_visible(False)
+    shares = "; ".join(f"{label} {_percent(roof.share(x, y))}" for label, (x, y) in points.items()) or "no points yet"
+    return Picture(figure, f"Roofline of {roof.name}, share of the roof reached: {shares}")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"

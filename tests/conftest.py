@@ -1,0 +1,51 @@
+"""Skips what this machine can't run; in CI only a missing GPU is an excuse."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+
+import pytest
+
+
+@functools.cache
+def has_gpu() -> bool:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return bool(pynvml.nvmlDeviceGetCount())
+    except Exception:  # no package, no driver, no device: all mean the same here
+        return False
+
+
+def has_chromium() -> bool:
+    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+def has_bubblewrap() -> bool:
+    return bool(shutil.which("bwrap"))
+
+
+NEEDS = {
+    "gpu": (has_gpu, "no NVIDIA GPU"),
+    "chromium": (has_chromium, "no Chromium with its driver; scripts/system_packages.sh installs them"),
+    "bubblewrap": (has_bubblewrap, "no bwrap; scripts/system_packages.sh installs it"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark, (is_there, reason) in NEEDS.items():
+        if item.get_closest_marker(mark) and not is_there():
+            if mark != "gpu" and os.environ.get("CI") == "true":
+                pytest.fail(f"{reason} (CI never skips this)", pytrace=False)
+            pytest.skip(reason)
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch):
+    """An empty data folder of this test's own."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("GPULABS_DATA", str(folder))
+    return folder

@@ -1,0 +1,73 @@
+"""Every picture draws, says in words what it shows, and refuses what it can't show."""
+
+import numpy as np
+import pytest
+
+from gpulabs.errors import BadInputError
+from gpulabs.plots import (
+    Picture,
+    access_map,
+    block_map,
+    filtered_photographs,
+    roofline,
+    thread_map,
+    window_map,
+)
+from gpulabs.roofline import Roof
+
+ROOF = Roof(100, 20, "toy")
+PICTURES = {
+    "blocks": lambda: block_map(5, 3, (4, 2)),
+    "many blocks": lambda: block_map(640, 427, (32, 8)),
+    "threads": thread_map,
+    "access": lambda: access_map({"side by side": range(32), "far apart": range(0, 2048, 64)}),
+    "photographs": lambda: filtered_photographs({"x": np.zeros((2, 3)), "y": None}),
+    "roofline": lambda: roofline(ROOF, {"mine": (2, 10), "other": (50, 90)}),
+    "windows": lambda: window_map(6, 7, (3, 3), 2, "same"),
+    "one window": lambda: window_map(1, 1, (3, 3), 1, "same"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_draw_and_show_in_a_notebook(name: str) -> None:
+    picture = PICTURES[name]()
+    assert isinstance(picture, Picture)
+    data, _ = picture._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert data["text/plain"] == picture.alt
+    assert picture.png() == data["image/png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("blocks", "2 by 2 blocks of 4 by 2 threads over 5 by 3 outputs, 53% of the threads idle"),
+        ("access", "far apart: 32 sectors: 1,024 bytes moved, 128 used (12.5 %)"),
+        ("roofline", "mine 25%; other 90%"),
+        ("windows", "turns 6 by 7 pixels into 3 by 4"),
+    ],
+)
+def test_words_say_what_the_picture_shows(name: str, said: str) -> None:
+    assert said in PICTURES[name]().alt
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda: access_map({"short": range(31)}), "31 indices"),
+        (lambda: block_map(0, 3, (4, 2)), "at least 1"),
+        (lambda: thread_map(32, 8), "32 of both"),
+        (lambda: roofline(ROOF, {"none": (0, 1)}), "'none'"),
+        (lambda: filtered_photographs({"batch": np.zeros((1, 2, 3, 4))}), "no image"),
+    ],
+)
+def test_pictures_refuse_what_they_can_not_show(draw: object, said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        draw()  # type: ignore[operator]
+
+
+def test_negative_filter_responses_stay_visible() -> None:
+    from gpulabs.plots.photographs import _displayable
+
+    shown = _displayable("edges", np.array([[-2.0, 0.0], [2.0, 1.0]]))
+    np.testing.assert_allclose(shown, [[0, 0.5], [1, 0.75]])

@@ -1,0 +1,83 @@
+"""The small steps of every stage answer in a sentence and stop nothing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpulabs import teaching
+
+
+def not_written() -> None:
+    """A stub, as the release has it."""
+    raise NotImplementedError("this part is still yours to write")
+
+
+@pytest.mark.parametrize(
+    ("guess", "truth", "said"),
+    [
+        (27, 27, "exactly right"),
+        (95, 100, "within 10%"),
+        (100, 400, "4 times too low"),
+        (400, 100, "4 times too high"),
+        (0, 1, "it is 1"),
+        (1, 0, "it is 0"),
+        (np.float32(2), 2, "exactly right"),
+    ],
+)
+def test_compare_answers_in_a_sentence(
+    guess: float, truth: float, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teaching.compare(guess, truth, "threads")
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("nothing", [..., None, "12", True])
+def test_compare_keeps_the_truth_back_until_there_is_a_number(
+    nothing: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teaching.compare(nothing, 4321)
+    out = capsys.readouterr().out
+    assert "No prediction yet" in out
+    assert "4321" not in out.replace(",", "")
+
+
+def test_attempt_turns_a_stub_into_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert teaching.attempt(not_written) is None
+    assert "not_written is not written yet" in capsys.readouterr().out
+
+
+def test_attempt_lets_real_mistakes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        teaching.attempt(lambda: 1 // 0)
+
+
+def test_shrink_averages_squares() -> None:
+    image = np.zeros((5, 4, 3), np.uint8)
+    image[:2, :2] = 255
+    image[0, 2] = 255
+    small = teaching.shrink(image, 2)
+    assert small.shape == (2, 2, 3)
+    assert small.dtype == np.float32
+    np.testing.assert_array_equal(small[:, :, 0], [[1, 0.25], [0, 0]])
+
+
+def test_recorded_prints_a_table_and_returns_gflops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"kernel": "naive", "median_ms": 13.4, "gflops": 1100.0}]
+    record = {"device": {"name": "NVIDIA H100 80GB HBM3"}, "rows": rows}
+    (tmp_path / "lab1_ladder.json").write_text(json.dumps(record), encoding="utf-8")
+    assert teaching.recorded(folder=tmp_path) == {"naive": 1100.0}
+    out = capsys.readouterr().out
+    assert "H100" in out
+    assert "13.400 ms" in out
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"device": {"name": "x"}, "rows": [{}]}'])
+def test_recorded_says_when_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "lab1_ladder.json").write_text(content, encoding="utf-8")
+    assert teaching.recorded(folder=tmp_path) == {}
+    assert "No recorded GPU times" in capsys.readouterr().out
