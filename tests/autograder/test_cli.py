@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import types
@@ -181,6 +182,7 @@ def test_help_is_fast_and_every_command_has_it() -> None:
         "heavy = {'numpy', 'tensorflow', 'numba', 'jinja2', 'nbformat', 'jupytext', 'autograder.classroom'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(command.callback and command.callback.__doc__ for command in app.registered_commands)

@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_headings_captions_and_alternatives() -> None:
     page = Page(html([result(), result("grace", {"conv_strided": Status.LOST})], "Class"))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert sum(tag == "table" for tag, _ in page.tags) == sum(tag == "caption" for tag, _ in page.tags)
     assert all(a.get("alt") for tag, a in page.tags if tag == "img")
     assert all(a.get("aria-hidden") or a.get("aria-label") for tag, a in page.tags if tag == "svg")
