@@ -68,6 +68,20 @@ def test_hostile_text_makes_no_tag_and_no_control() -> None:
     assert "<script>alert(1)</script>" in page.text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `gpulabs hint` & look", "run <code>gpulabs hint</code> &amp; look"),
+        ("`<b>` and `", "<code>&lt;b&gt;</code> and `"),
+        ("<i>", "&lt;i&gt;"),
+        ("one ` alone", "one ` alone"),
+    ],
+)
+def test_backticks_show_code_and_nothing_else(text: str, shown: str) -> None:
+    lost = item("conv_first", "exact", "x", 1, Status.LOST, reason="r", hint=text)
+    assert f"<b>Next:</b> {shown}</p>" in html([replace(result(), items=(lost,))])
+
+
 def test_a_flood_does_not_fill_the_page() -> None:
     flood = replace(
         result(), items=(item("t", "a", "x" * 10**6, 1, Status.LOST, reason="y" * 10**6),), notes=("z" * 10**6,)
