@@ -129,11 +129,11 @@ def check(task: str, *, lab: str | None = None, notebook: Path | str | None = No
         if notebook is not None:
             graded: Any = Path(notebook)
         else:
-            source = _executed(task)
-            if source is None:
+            cells = _executed(task)
+            if cells is None:
                 print(f'No cell that starts with "# task: {task}" has been run yet. Run it, then check again.')
                 return 0.0
-            graded = from_cells(_lab_id(name), {task: source})
+            graded = from_cells(_lab_id(name), cells)
         with contextlib.redirect_stderr(sys.stdout):
             result = grade(graded, name, tasks=(task,), device=device)
     except (GraderError, RubricError) as error:
@@ -194,15 +194,23 @@ def _lab_id(lab: str) -> str:
     return load(lab).id
 
 
-def _executed(task: str) -> str | None:
-    """The source of the task's cell as it was last run in this kernel."""
+def _executed(task: str) -> dict[str, str] | None:
+    """All cells run in this kernel, in order, by name; None if the task's own was not among them.
+
+    Of a cell that was run again only the last version counts; the other cells are there for what
+    the task's cell takes from them: imports, constants, helper functions.
+    """
     from IPython import get_ipython
 
     shell = get_ipython()
     history = shell.user_ns.get("In", []) if shell is not None else []
-    mark = f"# task: {task}"
-    cells = [str(cell) for cell in history if str(cell).lstrip().split("\n", 1)[0].strip() == mark]
-    return cells[-1] if cells else None
+    cells: dict[str, str] = {}
+    for number, cell in enumerate(history):
+        first = str(cell).lstrip().split("\n", 1)[0].strip()
+        name = first.removeprefix("# task: ") if first.startswith("# task: ") else f"In [{number}]"
+        cells.pop(name, None)
+        cells[name] = str(cell)
+    return cells if task in cells else None
 
 
 def _gpu_name() -> str:
