@@ -7,6 +7,7 @@ which kept their form from CUDA 12 to 13.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -185,7 +186,14 @@ class CudaGpu:
             config = self._configs[key]
             self._core.launch(self._stream, config, kernel, *values)
         except Exception as error:
-            raise self._translate(error) from error
+            fault = self._translate(error)
+            if isinstance(fault, GpuFault) and fault.name == "LAUNCH_OUT_OF_RESOURCES":
+                threads, registers = math.prod(block), kernel_attribute(kernel, "num_regs")
+                fault.sentence = (
+                    f"a block of {threads} threads with {registers} registers each is more than a multiprocessor "
+                    "holds: use fewer threads a block"
+                )
+            raise fault from error
 
     def mark(self) -> Any:
         """Records a timing event in stream order."""

@@ -1,7 +1,3 @@
-import importlib.util
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -17,6 +13,7 @@ from autograder.launch.arena import (
     guard_bytes,
     lay_out,
 )
+from tests.autograder.launch.fake_gpu import FakeGpu
 
 SPECS = (
     ArraySpec("x", (3, 5), "float32"),
@@ -24,15 +21,6 @@ SPECS = (
     ArraySpec("temporary", (2, 3), "float64"),
     ArraySpec("view", (6,), "float64", view_of=2),
 )
-
-
-def fake_gpu() -> Any:
-    spec = importlib.util.spec_from_file_location("fake_gpu", Path(__file__).with_name("fake_gpu.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.FakeGpu()
 
 
 def test_arrays_and_guards_tile_the_allocation() -> None:
@@ -55,7 +43,7 @@ def test_guard_is_one_step_of_the_first_axis_within_limits() -> None:
 
 
 def test_arrays_begin_poisoned_and_guards_notice_one_byte() -> None:
-    gpu = fake_gpu()
+    gpu = FakeGpu()
     arena = Arena(gpu, SPECS)
     assert count_poison(arena.download(2)) == 6
     arena.upload(2, np.ones((2, 3)))
@@ -81,7 +69,7 @@ def test_poison_is_told_from_other_nans() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "int32", "float64"])
 def test_constants_fill_or_list(dtype: str) -> None:
     filled, listed = ArraySpec("constant", (2, 2), dtype, (3.0,)), ArraySpec("constant", (2,), dtype, (1.0, 2.0))
-    arena = Arena(fake_gpu(), (filled, listed))
+    arena = Arena(FakeGpu(), (filled, listed))
     arena.set_constant(0, filled)
     arena.set_constant(1, listed)
     assert np.array_equal(arena.download(0), np.full((2, 2), 3, dtype))
