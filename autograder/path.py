@@ -135,7 +135,7 @@ class _Run:
                 evidence = dataclasses.replace(evidence, oracle_failure=failure)
                 self.progress("judge", task.id)
                 scores += score(self.rubric, task, evidence, decision.decide)
-                pictures += figures.draw(task, evidence)
+                pictures += figures.figures(task, own, evidence.outputs, evidence.expected)
         finally:
             if asked:
                 asked.close()

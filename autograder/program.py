@@ -8,11 +8,15 @@ that every message points into the student's own cell.
 from __future__ import annotations
 
 import ast
+import symtable
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autograder.evidence import Fault, FaultKind
 from autograder.submission import Cell
+
+HARMLESS_CALLS = frozenset(["np", "numpy", "math", "int", "float", "tuple", "list", "range", "min", "max", "len"])
+"""What an assignment of another cell may call: a constant, not a measurement."""
 
 MAX_SOURCE = 200_000
 """Characters of one cell that are parsed; a student's cell has a few thousand."""
@@ -68,7 +72,7 @@ def program(cells: Sequence[Cell], task: str) -> Program:
                 return Program(task, (), (tree,))
             continue
         for node in tree.body:
-            if isinstance(node, ast.Expr):
+            if isinstance(node, ast.Expr) or not (index in own or _is_definition(node)):
                 continue
             statement = _statement(node, index)
             statements.append(statement)
@@ -118,24 +122,40 @@ def _parse(text: str, cell: Cell) -> ast.Module | Fault:
     except SyntaxError as error:
         message = f"{cell.name}, line {error.lineno}: syntax error, {error.msg}. Python can't read this cell: mend it."
         return Fault(FaultKind.SYNTAX_ERROR, message, cell.name, error.lineno)
-    except (RecursionError, MemoryError, ValueError):
+    except (RecursionError, MemoryError, ValueError):  # too deep, or null bytes
         message = f"{cell.name}: syntax error, the code is nested too deeply or holds bytes that are no text."
         return Fault(FaultKind.SYNTAX_ERROR, message, cell.name)
 
 
 def _statement(node: ast.stmt, cell: int) -> _Statement:
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-    binds: set[str] = set()
-    uses: set[str] = set()
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        binds.add(node.name)
-    for part in ast.walk(node):
-        if isinstance(part, ast.Name):
-            (uses if isinstance(part.ctx, ast.Load) else binds).add(part.id)
-        elif isinstance(part, ast.alias):
-            binds.add((part.asname or part.name).split(".")[0])
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        binds = {node.name}
-    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        uses.add(node.target.id)
+    table = symtable.symtable(ast.unparse(node), "statement", "exec")
+    symbols = table.get_symbols()
+    binds = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    uses = {s.get_name() for s in symbols if s.is_referenced()} | _globals_of(table)
     return _Statement(cell, first, node.end_lineno or node.lineno, frozenset(binds), frozenset(uses))
+
+
+def _globals_of(table: symtable.SymbolTable) -> set[str]:
+    """Names that the functions of a table take from the module around them."""
+    names: set[str] = set()
+    for child in table.get_children():
+        names |= {s.get_name() for s in child.get_symbols() if s.is_global() and s.is_referenced()}
+        names |= _globals_of(child)
+    return names
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    """Whether a statement of some other cell only defines something: cheap to run, and nothing to see."""
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+        return True
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return False
+    calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return all(_root(call) in HARMLESS_CALLS or ast.unparse(call) == "cuda.jit" for call in calls)
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""

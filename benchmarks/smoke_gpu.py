@@ -98,9 +98,7 @@ def check_ladder(folder: Path, expected: dict[str, np.ndarray], rung: str, race:
     print("  ", *(found for _, found in assembled.cubins.values()), sep="\n   ")
     code = assembled.code()
     start = time.monotonic()
-    measured = measure(
-        plans, code, CASES, folder, folder / rung, race=race, ladder_cubins=code, timeout_s=30.0
-    )
+    measured = measure(plans, code, CASES, folder, folder / rung, race=race, ladder_cubins=code, timeout_s=30.0)
     print(f"   measured in {time.monotonic() - start:.1f} s")
     for outcome in measured.outcomes:
         print("  ", outcome)
@@ -135,9 +133,7 @@ def check_faults(folder: Path) -> None:
     plans = plan_set("naive")
     bad = {"endless": Kernel("endless", "endless", ENDLESS), "wild": Kernel("wild", "wild", WILD)}
     launch = replace(plans.plans[0].launches[0], grid=(1, 1, 1), block=(32, 1, 1), arguments=())
-    broken = [
-        replace(plans.plans[0], case=name, launches=(replace(launch, kernel=name),)) for name in bad
-    ]
+    broken = [replace(plans.plans[0], case=name, launches=(replace(launch, kernel=name),)) for name in bad]
     kernels = plans.kernels | bad
     code = assemble({"ladder:naive": plans.kernels["ladder:naive"], **bad}, architecture()).code()
     cases = [CASES[0], *(replace(CASES[0], id=name) for name in bad), CASES[1]]

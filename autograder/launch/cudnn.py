@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from autograder.launch.gpu import CudaGpu, GpuFault
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 INSTALL = "pip install nvidia-cudnn-frontend==1.26.0"
 X, W, Y = 1, 2, 3  # ids of the graph's tensors
@@ -136,7 +136,7 @@ def time_convolution(
 
 
 def dims_and_strides(shape: Sequence[int], layout: str) -> tuple[list[int], list[int]]:
-    """cuDNN names axes N, C, H, W in this order, in any layout; the strides tell where they lie.
+    """Sizes and strides of N, C, H, W: in cuDNN the axes keep this order, the strides tell the layout.
 
     Args:
         shape: (N, C, H, W), or (K, C, R, S) of a filter.

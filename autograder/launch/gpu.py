@@ -33,7 +33,11 @@ ANSWERS: dict[str, tuple[FaultKind, bool, str]] = {
     "LAUNCH_TIMEOUT": (FaultKind.KERNEL_TIMEOUT, True, "it ran longer than the display driver allows"),
     "ILLEGAL_INSTRUCTION": (FaultKind.KERNEL_EXCEPTION, True, "it stopped itself with a trap"),
     "ASSERT": (FaultKind.KERNEL_EXCEPTION, True, "an assertion in it failed"),
-    "LAUNCH_FAILED": (FaultKind.KERNEL_EXCEPTION, True, "it crashed: shared memory indexed out of its bounds, most often"),
+    "LAUNCH_FAILED": (
+        FaultKind.KERNEL_EXCEPTION,
+        True,
+        "it crashed: shared memory indexed out of its bounds, most often",
+    ),
     "HARDWARE_STACK_ERROR": (FaultKind.KERNEL_EXCEPTION, True, "its stack overflowed: a recursion, most often"),
     "INVALID_PC": (FaultKind.KERNEL_EXCEPTION, True, "it jumped out of its own code"),
 }

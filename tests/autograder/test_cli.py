@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import types
@@ -157,7 +158,7 @@ def test_demo_grades_three_and_writes_one_page(
     cells = [{"cell_type": "code", "source": source, "metadata": {}}]
     (tmp_path / "labs" / LAB / f"{LAB}.ipynb").write_text(json.dumps({"cells": cells}))
     (tmp_path / "solutions" / LAB / f"{LAB}.py").write_text(f"# %%\n{source}\n")
-    for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "stub")):
+    for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "untouched_stub")):
         (tmp_path / "tests" / "submissions" / kind / LAB).mkdir(parents=True, exist_ok=True)
         (tmp_path / "tests" / "submissions" / kind / LAB / f"{name}.py").write_text("# %% task: conv_strided\npass\n")
     out = tmp_path / "demo-report"
@@ -181,6 +182,7 @@ def test_help_is_fast_and_every_command_has_it() -> None:
         "heavy = {'numpy', 'tensorflow', 'numba', 'jinja2', 'nbformat', 'jupytext', 'autograder.classroom'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(command.callback and command.callback.__doc__ for command in app.registered_commands)

@@ -22,7 +22,7 @@ from tests.autograder.samples import LAB, result
 
 pytest.importorskip("nbgrader")
 # What nbgrader, SQLAlchemy and nbconvert warn of among themselves is not ours to mend.
-pytestmark = [pytest.mark.nbgrader, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROOT = Path(__file__).parents[2]
 Notebook = dict[str, Any]

@@ -28,6 +28,22 @@ def test_only_definitions_that_the_task_uses_are_kept():
     )
 
 
+def test_local_names_of_a_kernel_need_nothing_from_other_cells():
+    other = "x = load()\ny = 3\nfor i in range(3):\n    n = i"
+
+    got = program(cells(other, "# task: t\ndef f(x):\n    y = x\n    for i in y:\n        n = i\n    return n"), "t")
+
+    assert [name for name, _ in got.cells] == ["b"]
+
+
+def test_measurements_of_other_cells_are_not_run():
+    other = "TILE = max(8, int(4.5))\nx = cuda.to_device(photo)\nfor TILE in measure(): pass"
+
+    got = program(cells(other, "# task: t\ndef f(): return TILE, x"), "t")
+
+    assert dict(got.cells)["a"] == "TILE = max(8, int(4.5))\n\n"
+
+
 def test_a_name_bound_above_the_task_wins_over_one_below():
     got = program(cells("T = 8", "# task: t\ndef f(): return T", "T = 99"), "t")
 
