@@ -161,17 +161,18 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
     """
     earned, most = sum(item.points for item in items), sum(item.max_points for item in items)
     lines = [f"{task}: {earned:g} of {most:g} points"]
+    said = ""
     for item in items:
         points = "   -" if item.status in ("pending", "withheld") else f"{item.points:4g}"
         line = f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}"
-        where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
+        below = _why(item)
         if item.status == "earned" and len(line) + len(item.reason) + 2 <= WIDTH:
-            line, reason = f"{line}: {item.reason}".rstrip(": "), ""
+            lines.append(f"{line}: {item.reason}".rstrip(": "))
+        elif below and below == said:
+            lines += [line, f"{_INDENT}As above."]
         else:
-            reason = item.reason + where
-        lines += [line, _wrapped(reason, _INDENT)] if reason else [line]
-        if item.hint:
-            lines.append(_wrapped(f"Hint: {item.hint}", _INDENT))
+            lines += [line, below] if below else [line]
+        said = below
     pending = sum(item.max_points for item in items if item.status == "pending")
     if earned == most:
         lines.append("All points. On to the next stage.")
@@ -180,6 +181,13 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
     elif any(item.status == "lost" for item in items):
         lines.append(f'Stuck? hint("{task}") gives one hint at a time.')
     return "\n".join(lines)
+
+
+def _why(item: ItemScore) -> str:
+    """An item's reason, where in the notebook, and its hint, indented below its title."""
+    where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
+    reason = [item.reason + where] if item.reason else []
+    return "\n".join(_wrapped(text, _INDENT) for text in [*reason, *([f"Hint: {item.hint}"] if item.hint else [])])
 
 
 def _lab() -> str:

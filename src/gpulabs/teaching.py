@@ -150,9 +150,9 @@ def recorded(name: str = "lab1_ladder", folder: Path | None = None) -> dict[str,
     for path in (place / f"{name}.json" for place in places):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            device = str(data["device"]["name"])
+            device = str(data["device"].get("gpu") or data["device"]["name"])
             rows = [(str(r["kernel"]), float(r["median_ms"]), float(r["gflops"])) for r in data["rows"]]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         print(f"Recorded on one {device}:")
         for kernel, median_ms, gflops in rows:

@@ -1,5 +1,6 @@
 """check() grades what was run last, prints to stdout only and returns a built-in float."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -116,6 +117,12 @@ def test_verdict_names_reason_place_and_hint() -> None:
     assert "3 of 9 differ (cell a, line 7)" in text
     assert "Hint: check the halo" in text
     assert max(map(len, text.splitlines())) <= notebook.WIDTH
+
+
+def test_verdict_says_the_same_reason_once() -> None:
+    text = notebook.verdict("a", [LOST, dataclasses.replace(LOST, item="close"), EXACT])
+    assert text.count("3 of 9 differ") == 1
+    assert text.count("As above.") == 1
 
 
 def test_verdict_tells_pending_from_lost() -> None:
