@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 import autograder
 from autograder.cli import app
@@ -171,6 +173,16 @@ def test_demo_grades_three_and_writes_one_page(
     ]
     assert str(out / "report.html") in shown
     assert (out / "report.html").read_text("utf-8").count("<article") == 3
+
+
+def test_the_instructor_guide_names_real_commands_and_options() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "instructor-guide.md").read_text("utf-8")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    calls = re.findall(r"^autograder (\w+)(.*?)(?:  #.*)?$", guide, re.MULTILINE)
+    assert {name for name, _ in calls} == set(commands)
+    for name, rest in calls:
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", rest)) <= known, name
 
 
 def test_help_is_fast_and_every_command_has_it() -> None:
