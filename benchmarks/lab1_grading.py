@@ -131,9 +131,8 @@ def _print(found: dict[str, Any]) -> None:
     check = found["check"]
     print(f"gpulabs check lab1: first {check['first_s']} s, median {check['median_s']} s of {len(check['all_s'])}")
     for name, summary in found["whole"].items():
-        print(
-            f"{name}: {summary['points']:g} of {summary['max_points']:g} in {summary['duration_s']} s, {summary['oracle']}"
-        )
+        points = f"{summary['points']:g} of {summary['max_points']:g}"
+        print(f"{name}: {points} in {summary['duration_s']} s, {summary['oracle']}")
     rows = [
         (entry["name"], "yes" if entry["as_expected"] else "NO", " ".join(entry["lost"]) or "-", entry["duration_s"])
         for entry in found["corpus"]
