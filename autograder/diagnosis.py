@@ -73,7 +73,18 @@ def diagnose(case: Case, inputs: tuple[Array, Array], got: Array, expected: Arra
         The first guess that fits, or None.
     """
     evidence = Evidence(case, *inputs, got, expected, wrong)
-    for look in (_unwritten, _all_zero, _scaled, _replayed, _shifted, _halo, _tail, _whole, _low_precision):
+    for look in (
+        _unwritten,
+        _all_zero,
+        _not_finite,
+        _scaled,
+        _replayed,
+        _shifted,
+        _halo,
+        _tail,
+        _whole,
+        _low_precision,
+    ):
         found = look(evidence)
         if found is not None:
             return found
@@ -133,9 +144,23 @@ def _whole(e: Evidence) -> Diagnosis | None:
     )  # fmt: skip
 
 
+def _not_finite(e: Evidence) -> Diagnosis | None:
+    """All wrong outputs are due to be NaN or infinite."""
+    if np.isfinite(e.expected[e.wrong]).any():
+        return None
+    return Diagnosis(
+        "not finite", "all of them where NaN or infinity is due", "check that every product is added",
+        "0 * infinity is NaN, and NaN + 1 is NaN: is a product left out, or a value compared or clipped?",
+    )  # fmt: skip
+
+
 def _scaled(e: Evidence) -> Diagnosis | None:
     used = np.isfinite(e.expected) & (e.expected != 0)
-    if used.sum() < _MIN_INFORMATIVE or np.unique(e.expected[used]).size < 2:
+    if (
+        (e.wrong & ~np.isfinite(e.expected)).any()
+        or used.sum() < _MIN_INFORMATIVE
+        or np.unique(e.expected[used]).size < 2
+    ):
         return None
     ratios = e.got[used].astype(np.float64) / e.expected[used]
     ratio = float(np.median(ratios))

@@ -151,6 +151,16 @@ def test_wrong_last_rows_point_at_the_tail():
     assert name(case, got) == "tail"
 
 
+def test_a_lost_nan_is_recognised():
+    case = make(x=(1, 5, 5, 2), w=(3, 3, 2, 2), values="special")
+    expected = reference(case)
+    got = np.nan_to_num(expected)
+
+    found = diagnose(case, inputs(case), got, expected, ~np.isfinite(expected))
+
+    assert found.name == "not finite"
+
+
 def test_an_accumulator_of_whole_numbers_is_recognised():
     case = make(values="normals")
 
