@@ -93,7 +93,7 @@ def diagnose(case: Case, inputs: tuple[Array, Array], got: Array, expected: Arra
 
 def _unwritten(e: Evidence) -> Diagnosis | None:
     missing = np.isnan(e.got) & ~np.isnan(e.expected)
-    if not missing.any():
+    if not missing.any() or not np.isfinite(e.x).all():  # with NaN or infinity in x, a NaN may well have been computed
         return None
     if missing.all():
         return Diagnosis(
@@ -288,10 +288,8 @@ def _window_mistakes(case: Case, x: Array, w: Array, y: Array) -> Iterator[tuple
 
 
 def _outside(text: str) -> Diagnosis:
-    return Diagnosis(
-        "halo", f"as if pixels outside the image were {text}", "check the halo",
-        "What does a thread read when a tap lies outside the image? Negative indices count from the end.",
-    )  # fmt: skip
+    hint = "What does a thread read when a tap lies outside the image, and what should such a tap add?"
+    return Diagnosis("halo", f"as if pixels outside the image were {text}", "check the halo", hint)
 
 
 def _shifted(e: Evidence) -> Diagnosis | None:

@@ -161,6 +161,16 @@ def test_a_lost_nan_is_recognised():
     assert found.name == "not finite"
 
 
+def test_a_computed_nan_is_not_taken_for_an_unwritten_output():
+    case = make(x=(1, 6, 7, 1), w=(3, 3, 1, 2), values="special")
+    expected, wrong = reference(case), reference(case).copy()
+    wrong[np.isinf(expected)] = np.nan
+
+    found = diagnose(case, inputs(case), wrong, expected, np.isinf(expected))
+
+    assert found.name == "not finite"
+
+
 def test_an_accumulator_of_whole_numbers_is_recognised():
     case = make(values="normals")
 
