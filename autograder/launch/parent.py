@@ -199,7 +199,8 @@ class _Child:
         log = self._work_dir / "launch.log"
         roots = [str(Path(package.__file__ or "").parents[1]) for package in (autograder, gpulabs)]
         path = os.pathsep.join(dict.fromkeys([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]))
-        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        # In bus order CUDA counts as NVML does, so that the child runs on the GPU that was asked about.
+        environment = {**os.environ, "PYTHONPATH": path, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         state.running = None
         with log.open("ab") as errors_to:
             process = subprocess.Popen(
