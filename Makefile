@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 demo: $(STAMP)  ## Grade the example submissions of Lab 1; scoreboard and HTML report
-	@$(BIN)/python scripts/demo.py --output "$(DEMO_REPORT)"
+	@$(BIN)/autograder demo --out "$(DEMO_REPORT)"
 
 test: lint pytest  ## Run the linters, the type checker and all tests
 

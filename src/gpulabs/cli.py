@@ -19,6 +19,7 @@ class Device(StrEnum):
     """Where kernels run."""
 
     AUTO = "auto"
+    GPU = "gpu"
     SIMULATOR = "simulator"
 
 
@@ -61,7 +62,10 @@ def check(
     task: Annotated[str | None, typer.Option(metavar="TASK", help="Only this task, e.g. conv_first.")] = None,
     as_json: AsJson = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write an HTML report.")] = None,
-    device: Annotated[Device, typer.Option(help="The GPU if there is one, or Numba's simulator.")] = Device.AUTO,
+    device: Annotated[
+        Device,
+        typer.Option(metavar="auto|gpu|simulator", help="The GPU if there is one; that or nothing; Numba's simulator."),
+    ] = Device.AUTO,
 ) -> int:
     """Grade your notebook as the instructor will.
 

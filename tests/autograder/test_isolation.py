@@ -92,7 +92,9 @@ def test_secrets_in_the_environment_are_not_handed_on(attack, monkeypatch):
 
 
 def test_modules_left_in_the_folder_are_not_imported(attack):
-    text = "(folder / 'colorsys.py').write_text('raise SystemExit(3)')\nimport colorsys\n" + SAY.format("colorsys.__file__")
+    text = "(folder / 'colorsys.py').write_text('raise SystemExit(3)')\nimport colorsys\n" + SAY.format(
+        "colorsys.__file__"
+    )
 
     assert "work" not in attack(text)[1]
 

@@ -48,13 +48,13 @@ def check(
     lab_name: str, notebook: Path | None, task: str | None, as_json: bool, report: Path | None, device: str
 ) -> int:
     """Grades a notebook the way the instructor will, and prints each item's verdict."""
-    from autograder import path as grading
-
     lab = labs.find(lab_name)
     file = _notebook(lab, notebook)
     tasks = _tasks(lab, task)
+    from autograder.path import grade  # after what can be wrong with the command: it imports Numba
+
     with terminal.progress(f"checking {file.name}") as progress:
-        result = grading.grade(file, lab.id, tasks=tasks, device=device, progress=progress)
+        result = grade(file, lab.id, tasks=tasks, device=device, progress=progress)
     if report:
         from autograder.report import write
 
@@ -132,10 +132,10 @@ def hint(lab_name: str, task: str, as_json: bool) -> int:
 
 def submit(lab_name: str, notebook: Path | None, name: str | None, where: Path, as_json: bool) -> int:
     """Checks that the grader can read the notebook and packs it for uploading."""
-    from autograder.submission import read_notebook
-
     lab = labs.find(lab_name)
     file = _notebook(lab, notebook)
+    from autograder.submission import read_notebook
+
     submission = read_notebook(file, lab.id)
     student = _file_name(name or getpass.getuser())
     where.mkdir(parents=True, exist_ok=True)
