@@ -14,8 +14,8 @@ from autograder.store import write_atomically
 from gpulabs.errors import BadInputError, GpulabsError
 
 DEMO_LAB = "lab1_conv_kernel"
-DEMO = {"right": "correct", "wrong_halo": "wrong", "stub": "wrong"}
-"""The demo's example submissions -> their folder in tests/submissions."""
+DEMO = {"right": "correct/{}/right.py", "wrong_halo": "wrong/{}/wrong_halo.py", "stub": "wrong/{}/untouched_stub.py"}
+"""The demo's students -> what they hand in, in tests/submissions."""
 
 LADDER = Path(__file__).parent / "ladder"
 
@@ -125,8 +125,8 @@ def demo_submissions(repository: Path, folder: Path) -> Path:
             )
     notebook = json.loads(released.read_text("utf-8"))
     solution = task_cells(source.read_text("utf-8"))
-    for name, kind in DEMO.items():
-        example = repository / "tests" / "submissions" / kind / DEMO_LAB / f"{name}.py"
+    for name, place in DEMO.items():
+        example = repository / "tests" / "submissions" / place.format(DEMO_LAB)
         made = example_notebook(example, notebook, solution)
         (folder / f"{name}.ipynb").write_text(json.dumps(made, indent=1), encoding="utf-8")
     return folder

@@ -3,14 +3,15 @@
 A file of `tests/submissions/{correct,wrong,hostile}/<lab>/` looks like this:
 
     # The halo is read from the other side of the image.
-    # expect: conv_strided=0/25
+    # loses: conv_strided.same conv_strided.stride conv_strided.close
+    # says: halo|border
     # %% task: conv_strided
     from numba import cuda
     ...
 
 Tasks that a file doesn't give come from the lab's solution; after a line `# base: release` they stay
-as the release has them. `expect` names the points that each task must get, of its maximum; a
-task that is not named must get all that this machine can decide.
+as the release has them. `loses` names the items that must be lost, or `everything`; without it none
+may be. `says` is a pattern that a reason or hint must match.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from gpulabs.errors import BadInputError
 _CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
 _TITLE = re.compile(r"task: *(\w+)\s*$")
 _MARKER = re.compile(r"\A\s*# *task: *(\w+)[ \t]*\n?")
-_HEADER = re.compile(r"^# *(expect|base): *(.*)$", re.MULTILINE)
-_SCORE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?")
+_HEADER = re.compile(r"^# *(loses|says|base): *(.*)$", re.MULTILINE)
+_ITEM = re.compile(r"\w+\.\w+|everything")
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,15 @@ class Example:
     Attributes:
         name: The file's name without ending.
         cells: Task id -> source of its cell.
-        expected: Task id -> points that it must get.
+        loses: The items that must be lost, `task.item`, or `everything`.
+        says: A pattern that one of the reasons or hints must match; may be empty.
         base: `solution` or `release`: where the other tasks come from.
     """
 
     name: str
     cells: dict[str, str]
-    expected: dict[str, float] = field(default_factory=dict)
+    loses: tuple[str, ...] = ()
+    says: str = ""
     base: str = "solution"
 
 
@@ -77,14 +80,11 @@ def read_example(path: Path) -> Example:
     base = header.get("base", "solution")
     if base not in ("solution", "release"):
         raise BadInputError(f"{path}: base is {base!r}, expected solution or release")
-    scores = header.get("expect", "").split()
-    expected = {}
-    for score in scores:
-        match = _SCORE.fullmatch(score)
-        if match is None:
-            raise BadInputError(f"{path}: expect has {score!r}, expected <task>=<points> or <task>=<points>/<maximum>")
-        expected[match.group(1)] = float(match.group(2))
-    return Example(path.stem, task_cells(text), expected, base)
+    loses = tuple(header.get("loses", "").split())
+    for item in loses:
+        if not _ITEM.fullmatch(item):
+            raise BadInputError(f"{path}: loses has {item!r}, expected <task>.<item> or everything")
+    return Example(path.stem, task_cells(text), loses, header.get("says", ""), base)
 
 
 def example_notebook(path: Path, released: Mapping[str, Any], solution_cells: Mapping[str, str]) -> dict[str, Any]:

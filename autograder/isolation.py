@@ -21,8 +21,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def run(
     *,
     signs: Path | None = None,
     tier_name: str | None = None,
-    keep_going: Callable[[], bool] = lambda: True,
+    stop: threading.Event | None = None,
 ) -> Ending:
     """Runs `python -m MODULE FOLDER` and waits for it.
 
@@ -98,7 +99,7 @@ def run(
         limits: Limits.
         signs: A file whose growth is a sign of progress.
         tier_name: `strong` or `none`; the strongest that works by default.
-        keep_going: Asked ten times a second; False ends the worker.
+        stop: Ends the worker when another thread sets it.
 
     Returns:
         How it ended. Never raises for what the worker does.
@@ -118,12 +119,12 @@ def run(
             start_new_session=True,
             preexec_fn=functools.partial(_apply, limits),
         )
-        how = _wait(process, limits, signs, keep_going)
+        how = _wait(process, limits, signs, stop)
     text = _tail(folder / "stderr.txt")
     return Ending(how, process.returncode, text)
 
 
-def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, keep_going: Callable[[], bool]) -> str:
+def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, stop: threading.Event | None) -> str:
     started = last_sign = time.monotonic()
     seen = -1
     try:
@@ -140,7 +141,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, 
                 return "late"
             if now - last_sign > limits.quiet_s:
                 return "quiet"
-            if not keep_going():
+            if stop and stop.is_set():
                 return "late"
     finally:
         # The whole group, so that nothing a submission started stays behind.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nbconvert.exporters import NotebookExporter
-from nbformat import v4 as _v4
+from nbformat import v4
 from nbgrader.api import Gradebook
 from nbgrader.nbgraderformat import SCHEMA_VERSION
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -33,19 +33,17 @@ from autograder.result import ItemScore, Result, Status
 from autograder.store import Store
 from gpulabs.errors import GraderError
 
-v4: Any = _v4  # nbformat has no type hints
-
 CHECK = "check_"
 """A task's check cell has the grade_id `check_<task>`."""
 
 
-class SubmissionExporter(NotebookExporter):
+class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
     """Reads a submission; one that is no notebook is replaced by the released cells."""
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[Any, dict[str, Any]]:
         """Converts a notebook file, as `nbconvert` does; see there."""
         try:
-            return super().from_filename(filename, resources, **kw)
+            converted: tuple[Any, dict[str, Any]] = super().from_filename(filename, resources, **kw)
         except GraderError:
             raise
         except Exception as error:  # whatever a damaged file makes nbformat or nbconvert raise
@@ -54,9 +52,8 @@ class SubmissionExporter(NotebookExporter):
             self.log.warning("%s: not readable as a notebook (%s)", filename, clean(error, 300))
             name = Path(filename).stem
             resources["metadata"] = {"name": name, "path": str(Path(filename).parent)}
-            convert: Any = self.from_notebook_node
-            skeleton, resources = convert(v4.new_notebook(), resources, **kw)
-            return skeleton, resources
+            converted = self.from_notebook_node(v4.new_notebook(), resources, **kw)
+        return converted
 
 
 class RestoreCells(NbGraderPreprocessor):  # type: ignore[misc]

@@ -72,7 +72,7 @@ def pack(launch: Launch, arrays: Sequence[ArraySpec], addresses: Sequence[int]) 
     for argument in launch.arguments:
         if argument.array is None:
             kind, scalar = SCALARS[argument.type]
-            value = scalar(argument.scalar)  # type: ignore[arg-type]
+            value = scalar(argument.scalar)
             values.append(int(value) if kind == "u64" else value)
             continue
         spec = arrays[argument.array]

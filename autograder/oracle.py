@@ -1,8 +1,8 @@
 """TensorFlow as the oracle: expected outputs of real-valued cases, and the time of one CPU core.
 
-    parent:  oracle = start(cases, arrays_dir, work_dir, device="auto")     returns at once
-             answer = oracle.wait(timeout_s)                                checks and returns
-    child:   python -m autograder.oracle work_dir/oracle_request.json
+    parent:  question = start(cases, arrays_dir, work_dir, device="auto")     returns at once
+             answer = question.wait(timeout_s)                                checks and returns
+    child:   python -m autograder.oracle DEVICE, which answers requests from a pipe until that closes
 
 TensorFlow lives in a process of its own: its start takes seconds that the parent spends planning, it
 takes the GPU's memory, and it writes to stderr whatever it likes, which lands in a log here. On a GPU
@@ -16,16 +16,20 @@ cuDNN withholds points and never takes one.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +38,13 @@ import autograder
 import gpulabs
 from autograder import cases as case_module
 from autograder.evidence import Case, decode, encode
-from gpulabs.errors import GraderError, GpulabsError
+from gpulabs.errors import GpulabsError, GraderError
 
 # Both sum in at least float32: a sum of a few hundred products differs by about sqrt(300) * 2**-24 = 1e-6
 # of the outputs' size. TF32, left on by mistake, is off by 3e-4.
 AGREEMENT = 1e-5
 CPU_RUNS = 5
 _LOG_TAIL = 400  # characters of the log that an error quotes
-_ANSWER = "oracle_answer.json"
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,10 @@ class Answer:
 
 
 class Oracle:
-    """A running oracle process; a context manager that ends it."""
+    """A question on its way; a context manager that forgets it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], cases: tuple[Case, ...], folder: Path) -> None:
-        self._process, self._log, self._cases, self._folder = process, log, cases, folder
-        self._answer = Path(log.name).with_name(_ANSWER)
+    def __init__(self, child: Resident, cases: tuple[Case, ...], request: Path, folder: Path) -> None:
+        self._child, self._cases, self._request, self._folder = child, cases, request, folder
 
     def wait(self, timeout_s: float) -> Answer:
         """Waits for the answer and checks it against the NumPy reference.
@@ -75,29 +77,20 @@ class Oracle:
         Raises:
             GraderError: It failed, took too long, or contradicts the reference: points are withheld.
         """
+        said = self._child.wait(str(self._request), timeout_s)
+        if "error" in said:
+            raise GraderError(f"the oracle (TensorFlow) failed: {said['error']}")
         try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise GraderError(f"the oracle (TensorFlow) gave no answer within {timeout_s:.0f} s: try again") from None
-        finally:
-            self.close()
-        if code != 0:
-            raise GraderError(f"the oracle (TensorFlow) ended with code {code}: {self._tail()}")
-        try:
-            answer = json.loads(self._answer.read_text(encoding="utf-8"))
             expected = {case.id: np.load(self._folder / f"{case.id}.expected.npy") for case in self._cases}
         except (OSError, ValueError, EOFError) as error:
             raise GraderError(f"the oracle's answer can't be read: {error}") from error
         for case in self._cases:
             check_agreement(case, expected[case.id], case_module.reference(case))
-        return Answer(answer["description"], expected, answer["cpu_time_ms"])
+        return Answer(said["description"], expected, said["cpu_time_ms"])
 
     def close(self) -> None:
-        """Ends the process if it still runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
+        """Forgets the question; the process stays for the next one."""
+        self._child.forget(str(self._request))
 
     def __enter__(self) -> Oracle:
         return self
@@ -105,9 +98,100 @@ class Oracle:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+
+class Resident:
+    """TensorFlow's process. It stays, since its start takes longer than any answer: a class of 300 starts it once."""
+
+    def __init__(self, device: str) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        # -P: a tensorflow.py in the working folder, a student's perhaps, must not be imported.
+        command = [sys.executable, "-P", "-m", "autograder.oracle", device]
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=_environment(device),
+                text=True,
+                # Ctrl-C is for the grader, which then ends this process itself.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GraderError(f"the oracle can't be started: {error}") from error
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._arrived = threading.Condition()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, request: Path) -> None:
+        """Sends a request file's path."""
+        try:
+            assert self.process.stdin is not None
+            self.process.stdin.write(f"{request}\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # it is dead, and wait() says why
+
+    def wait(self, request: str, timeout_s: float) -> dict[str, Any]:
+        """Waits for the answer to a request; a process that is late is ended."""
+        with self._arrived:
+            there = self._arrived.wait_for(lambda: request in self._answers or not self.alive(), timeout_s)
+            if request in self._answers:
+                return self._answers.pop(request)
+        self.end()
+        if not there:
+            raise GraderError(f"the oracle (TensorFlow) gave no answer within {timeout_s:.0f} s: try again")
+        raise GraderError(f"the oracle (TensorFlow) ended with code {self.process.returncode}: {self._tail()}")
+
+    def forget(self, request: str) -> None:
+        """Drops an answer that nobody wants."""
+        with self._arrived:
+            self._answers.pop(request, None)
+
+    def alive(self) -> bool:
+        """Whether it can still answer."""
+        return self.process.poll() is None
+
+    def end(self) -> None:
+        """Ends the process."""
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with contextlib.suppress(json.JSONDecodeError), self._arrived:
+                answer = json.loads(line)
+                self._answers[answer.pop("request")] = answer
+                self._arrived.notify_all()
+        self.process.wait()
+        with self._arrived:
+            self._arrived.notify_all()
+
     def _tail(self) -> str:
-        text = Path(self._log.name).read_text(encoding="utf-8", errors="replace").strip()
+        self._log.seek(0)
+        text = self._log.read().decode("utf-8", "replace").strip()
         return text[-_LOG_TAIL:].replace("\n", " | ") or "it said nothing"
+
+
+_residents: dict[str, Resident] = {}
+_starting = threading.Lock()
+
+
+def _resident(device: str) -> Resident:
+    with _starting:
+        child = _residents.get(device)
+        if child is None or not child.alive():
+            child = _residents[device] = Resident(device)
+        return child
+
+
+@atexit.register
+def end_all() -> None:
+    """Ends all oracle processes; the next question starts a new one."""
+    while _residents:
+        _residents.popitem()[1].end()
 
 
 def start(
@@ -118,41 +202,31 @@ def start(
     device: str,
     cpu_time_case: Case | None = None,
 ) -> Oracle:
-    """Starts the oracle and returns at once.
+    """Asks the oracle and returns at once; its process is started if there is none.
 
     Args:
         cases: Those whose expected outputs are wanted; the oracle makes their inputs from their seeds.
         arrays_dir: Where `<case>.expected.npy` files go; exists, and is out of a student's reach.
-        work_dir: Where request, answer and log go; likewise.
+        work_dir: Where the request goes; likewise.
         device: `gpu`, `cpu`, or `auto` for a GPU if TensorFlow finds one.
         cpu_time_case: A workload to time on one CPU core, or None.
 
     Returns:
-        The running oracle.
+        The question on its way.
 
     Raises:
         GraderError: The process can't be started.
     """
-    request = Path(work_dir) / "oracle_request.json"
+    request = Path(work_dir).absolute() / "oracle_request.json"
     content = {
         "cases": [encode(case) for case in cases],
         "arrays_dir": str(Path(arrays_dir).absolute()),
-        "answer": str(Path(work_dir).absolute() / _ANSWER),
-        "device": device,
         "cpu_time_case": None if cpu_time_case is None else encode(cpu_time_case),
     }
     request.write_text(json.dumps(content), encoding="utf-8")
-    log = (Path(work_dir) / "oracle.log").open("wb")
-    # -P: a tensorflow.py in the working folder, a student's perhaps, must not be imported.
-    command = [sys.executable, "-P", "-m", "autograder.oracle", str(request)]
-    try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=_environment(device)
-        )
-    except OSError as error:
-        log.close()
-        raise GraderError(f"the oracle can't be started: {error}") from error
-    return Oracle(process, log, tuple(cases), Path(arrays_dir))
+    child = _resident(device)
+    child.ask(request)
+    return Oracle(child, tuple(cases), request, Path(arrays_dir))
 
 
 def check_agreement(case: Case, answer: NDArray[Any], reference: NDArray[Any]) -> None:
@@ -182,20 +256,30 @@ def check_agreement(case: Case, answer: NDArray[Any], reference: NDArray[Any]) -
         )
 
 
-def main(argv: Sequence[str]) -> int:
-    """Computes what a request file asks for, in the oracle's own process."""
-    request = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
-    cases = [decode(Case, case, f"cases[{i}]") for i, case in enumerate(request["cases"])]
-    workload = request["cpu_time_case"]
-    tf, gpu = _tensorflow(request["device"])
-    for case in cases:
+def main(device: str) -> None:
+    """Answers requests from standard input until it closes; one JSON line each on standard output."""
+    # TensorFlow and the libraries below it write where they like: the pipe is ours alone.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    tf, gpu = _tensorflow(device)
+    for line in sys.stdin:
+        name = line.rstrip("\n")
+        try:
+            answer = _answer(tf, gpu, json.loads(Path(name).read_text(encoding="utf-8")))
+        except Exception as error:  # of one request; the next may be answered
+            answer = {"error": f"{type(error).__name__}: {error}"[:_LOG_TAIL]}
+        print(json.dumps({"request": name, **answer}), file=answers, flush=True)
+
+
+def _answer(tf: Any, gpu: Any, request: dict[str, Any]) -> dict[str, Any]:
+    for number, record in enumerate(request["cases"]):
+        case = decode(Case, record, f"cases[{number}]")
         on_gpu = gpu is not None and case.values != "special"
         with tf.device("/GPU:0" if on_gpu else "/CPU:0"):
             np.save(Path(request["arrays_dir"]) / f"{case.id}.expected.npy", _convolve(tf, case)().numpy())
+    workload = request["cpu_time_case"]
     time_ms = None if workload is None else _time_ms(tf, decode(Case, workload, "cpu_time_case"))
-    answer = {"description": _describe(tf, gpu), "cpu_time_ms": time_ms}
-    Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
-    return 0
+    return {"description": _describe(tf, gpu), "cpu_time_ms": time_ms}
 
 
 def _tensorflow(device: str) -> tuple[Any, Any]:
@@ -263,7 +347,7 @@ def _environment(device: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        main(sys.argv[1])
     except GpulabsError as error:
         print(error, file=sys.stderr)
         sys.exit(int(error.exit_code))

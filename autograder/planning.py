@@ -142,9 +142,8 @@ def _work(
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         # CPU limits of a whole class's worst case: every task may use its time-outs once.
         limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
-        going = (lambda: not stop.is_set()) if stop else (lambda: True)
-        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, keep_going=going)
-        if not going():
+        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, stop=stop)
+        if stop and stop.is_set():
             break
         last, flags = _read(events, found)
         compiled, begun = compiled or flags["compiled"], begun or flags["begun"]

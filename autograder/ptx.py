@@ -10,13 +10,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+# Strings come first, so that a comment sign inside one hides nothing from the rules.
+_COMMENT = re.compile(r'("[^"\n]*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TOKEN = re.compile(r'"[^"\n]*"|[;{}]|[^;{}"]+|"')
 _LABEL = re.compile(r"^[A-Za-z_$%][\w$]*\s*:\s*(?!:)")
 _GUARD = re.compile(r"^@!?\s*[%\w$]+\s+")
 _OPCODE = re.compile(r"^([a-z][\w.:]*)\s*(.*)$", re.DOTALL)
-_HEADER = re.compile(r"^\s*\.(?:version\s+\S+|target\s+[^\n]+|address_size\s+\d+)[ \t]*$", re.MULTILINE)
-_LINE_DIRECTIVE = re.compile(r"^\s*\.(?:loc|file)\b[^\n]*$", re.MULTILINE)
+# These end with their line, not with a semicolon: whatever else stands there stays in and is looked at.
+_LINES = re.compile(
+    r"^[ \t]*\.(?:version[ \t]+\d+\.\d+|target[ \t]+sm_\w+|address_size[ \t]+64"
+    r'|file[ \t]+\d+[ \t]+"[^"\n]*"(?:,[ \t]*\d+,[ \t]*\d+)?'
+    r"|loc(?:[ \t]+\d+){3}(?:,[ \t]*function_name[ \t]+[\w$]+(?:\+\d+)?,[ \t]*inlined_at(?:[ \t]+\d+){3})?"
+    r")[ \t]*$",
+    re.MULTILINE,
+)
 _PARAMETER = re.compile(r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+(?:\.ptr\b[^,]*?\s)?([\w$]+)(?:\[(\d+)\])?\s*$")
 
 
@@ -28,13 +35,15 @@ class Statement:
         text: As written, blanks collapsed, without its `;`.
         opcode: `ld.global.f32` for an instruction, else empty.
         operands: What follows the opcode.
-        line: Line in the PTX text, from 1.
+        line: Where it begins in the PTX text, its labels included, from 1.
+        ends: `;`, or the brace after it, or empty at the end of the text.
     """
 
     text: str
     opcode: str
     operands: str
     line: int
+    ends: str
 
     @property
     def is_directive(self) -> bool:
@@ -45,29 +54,48 @@ class Statement:
 def statements(ptx: str) -> Iterator[Statement]:
     """Cuts PTX into statements; header lines, comments and `.loc`, `.file` lines are left out.
 
-    Initialisers in braces come out as statements of bare values; labels and guards are taken off.
+    Vector operands and initialisers in braces stay in their statement; labels and guards are taken off.
     """
-    text = _COMMENT.sub(_blank, ptx)
-    text = _HEADER.sub(_blank, text)
-    text = _LINE_DIRECTIVE.sub(_blank, text)
-    line, pending, start = 1, "", 1
+    text = _LINES.sub(_blank, without_comments(ptx))
+    line, pending, start, depth = 1, "", 1, 0
     for token in _TOKEN.findall(text):
-        if token in ";{}":
-            yield from _statement(pending, start)
+        if token == "{" and _opens_list(pending):
+            depth += 1
+        elif token == "}" and depth:
+            depth -= 1
+        elif token in ";{}":
+            yield from _statement(pending, start, token)
             pending = ""
-        else:
-            if not pending.strip():
-                start = line + len(token[: len(token) - len(token.lstrip())].split("\n")) - 1
-            pending += token
+            continue
+        if not pending.strip():
+            start = line + token[: len(token) - len(token.lstrip())].count("\n")
+        pending += token
         line += token.count("\n")
-    yield from _statement(pending, start)
+    yield from _statement(pending, start, "")
+
+
+def _opens_list(pending: str) -> bool:
+    """Whether a brace after this text opens a vector operand or an initialiser, not a block of statements."""
+    text = " ".join(pending.split())
+    while label := _LABEL.match(text):
+        text = text[label.end() :]
+    return bool(text) and not re.match(r"(?:\.\w+\s+)*\.(?:entry|func)\b", text)
+
+
+def without_comments(ptx: str) -> str:
+    """PTX with its comments blanked out and its lines where they were."""
+    return _COMMENT.sub(_comment, ptx)
+
+
+def _comment(match: re.Match[str]) -> str:
+    return match.group(1) or _blank(match)
 
 
 def _blank(match: re.Match[str]) -> str:
     return " " + "\n" * match.group().count("\n")  # keep the line numbers
 
 
-def _statement(text: str, line: int) -> Iterator[Statement]:
+def _statement(text: str, line: int, ends: str) -> Iterator[Statement]:
     text = " ".join(text.split())
     while label := _LABEL.match(text):
         text = text[label.end() :]
@@ -75,12 +103,12 @@ def _statement(text: str, line: int) -> Iterator[Statement]:
         return
     body = _GUARD.sub("", text)
     match = None if body.startswith(".") else _OPCODE.match(body)
-    yield Statement(text, match.group(1) if match else "", match.group(2) if match else "", line)
+    yield Statement(text, match.group(1) if match else "", match.group(2) if match else "", line, ends)
 
 
 def entry_parameters(ptx: str, entry: str) -> tuple[str, ...] | None:
     """Types of an entry's parameters in order, `u64`, `f32`, `b8[16]`; None if there is no such entry."""
-    text = _COMMENT.sub(" ", ptx)
+    text = without_comments(ptx)
     match = re.search(rf"\.entry\s+{re.escape(entry)}\s*(?:\(([^)]*)\))?\s*[.{{]", text)
     if match is None:
         return None

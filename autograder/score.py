@@ -275,7 +275,8 @@ def _combine(verdicts: Sequence[Verdict]) -> Verdict:
 def _item_score(rubric: Rubric, task: Task, item: Item, verdict: Verdict) -> ItemScore:
     hint = ""
     if verdict.status is Status.LOST:
-        hint = f"{verdict.hint} `gpulabs hint {rubric.short} {task.id}` shows the first of {len(task.hints)} hints.".strip()
+        more = f"`gpulabs hint {rubric.short} {task.id}` shows the first of {len(task.hints)} hints."
+        hint = f"{verdict.hint} {more}".strip()
     return ItemScore(
         task=task.id,
         item=item.id,

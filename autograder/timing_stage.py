@@ -41,7 +41,8 @@ def measure_task(
         kernels = {f"ladder:{name}": ladder.plan_for(ladder.rung(name), _case(cases, race.case))[1] for name in wanted}
         assembled = assemble.assemble(kernels, architecture)
         if assembled.faults:
-            raise GraderError(f"the ladder does not assemble for {architecture}: {next(iter(assembled.faults.values())).message}")
+            first = next(iter(assembled.faults.values()))
+            raise GraderError(f"the ladder does not assemble for {architecture}: {first.message}")
         rungs = assembled.code()
     return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
 

@@ -22,6 +22,7 @@ from autograder.assemble import assemble
 from autograder.decision import decide
 from autograder.evidence import Case, Kernel, Measurement, Plan, PlanSet
 from autograder.launch import RaceSpec, measure
+from gpulabs.convolution import conv2d
 from gpulabs.devices import architecture, header
 
 CASES = (
@@ -56,24 +57,6 @@ WILD = """
 """
 
 
-def exact(case: Case, x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """The convolution in float64, tap by tap."""
-    plan, _ = ladder.plan_for(ladder.rung("naive"), case)
-    _, rows, columns, _ = plan.arrays[2].shape
-    pads = []
-    for size, taps, outputs in zip(x.shape[1:3], w.shape[:2], (rows, columns), strict=True):
-        total = max((outputs - 1) * case.stride + taps - size, 0) if case.padding == "same" else 0
-        pads.append((total // 2, total - total // 2))
-    padded = np.pad(x.astype(np.float64), ((0, 0), *pads, (0, 0)))
-    y = np.zeros(plan.arrays[2].shape)
-    for r in range(w.shape[0]):
-        for s in range(w.shape[1]):
-            rows_of = slice(r, r + (rows - 1) * case.stride + 1, case.stride)
-            columns_of = slice(s, s + (columns - 1) * case.stride + 1, case.stride)
-            y += padded[:, rows_of, columns_of] @ w[r, s].astype(np.float64)
-    return y
-
-
 def draw(case: Case, folder: Path) -> np.ndarray:
     """Writes a case's integer inputs; returns the exact output."""
     random = np.random.default_rng(7)
@@ -81,7 +64,7 @@ def draw(case: Case, folder: Path) -> np.ndarray:
     w = random.integers(-3, 4, case.w_shape).astype(np.float32)
     np.save(folder / f"{case.id}.x.npy", x)
     np.save(folder / f"{case.id}.w.npy", w)
-    return exact(case, x, w)
+    return conv2d(x, w, case.stride, case.padding)
 
 
 def plan_set(rung: str) -> PlanSet:
@@ -98,9 +81,7 @@ def check_ladder(folder: Path, expected: dict[str, np.ndarray], rung: str, race:
     print("  ", *(found for _, found in assembled.cubins.values()), sep="\n   ")
     code = assembled.code()
     start = time.monotonic()
-    measured = measure(
-        plans, code, CASES, folder, folder / rung, race=race, ladder_cubins=code, timeout_s=30.0
-    )
+    measured = measure(plans, code, CASES, folder, folder / rung, race=race, ladder_cubins=code, timeout_s=30.0)
     print(f"   measured in {time.monotonic() - start:.1f} s")
     for outcome in measured.outcomes:
         print("  ", outcome)
@@ -135,9 +116,7 @@ def check_faults(folder: Path) -> None:
     plans = plan_set("naive")
     bad = {"endless": Kernel("endless", "endless", ENDLESS), "wild": Kernel("wild", "wild", WILD)}
     launch = replace(plans.plans[0].launches[0], grid=(1, 1, 1), block=(32, 1, 1), arguments=())
-    broken = [
-        replace(plans.plans[0], case=name, launches=(replace(launch, kernel=name),)) for name in bad
-    ]
+    broken = [replace(plans.plans[0], case=name, launches=(replace(launch, kernel=name),)) for name in bad]
     kernels = plans.kernels | bad
     code = assemble({"ladder:naive": plans.kernels["ladder:naive"], **bad}, architecture()).code()
     cases = [CASES[0], *(replace(CASES[0], id=name) for name in bad), CASES[1]]

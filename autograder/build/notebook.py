@@ -54,7 +54,7 @@ def solution_notebook(lab: str, solutions: Path = Path("solutions")) -> Any:
     try:
         import jupytext
     except ImportError:
-        raise MissingPackageError('building labs needs jupytext: pip install "gpulabs[dev]"') from None
+        raise MissingPackageError('building labs needs jupytext: pip install "gpulabs[instructor]"') from None
     path = source_path(lab, solutions)
     text = path.read_text(encoding="utf-8")  # universal newlines: the hash is the same on Windows
     notebook = jupytext.reads(text, fmt="py:percent")
@@ -89,7 +89,7 @@ def release_notebook(lab: str, solutions: Path = Path("solutions")) -> Any:
     try:
         from nbgrader import preprocessors as steps
     except ImportError:
-        raise MissingPackageError('building labs needs nbgrader: pip install "gpulabs[dev]"') from None
+        raise MissingPackageError('building labs needs nbgrader: pip install "gpulabs[instructor]"') from None
     pipeline = [
         steps.ClearSolutions(code_stub={"python": STUB}),
         steps.LockCells(),
@@ -149,7 +149,8 @@ def _serialised(notebook: Any) -> str:
     import nbformat
 
     nbformat.validate(notebook)
-    return str(nbformat.writes(notebook, version=4)).rstrip("\n") + "\n"
+    text: str = nbformat.writes(notebook, version=4)
+    return text.rstrip("\n") + "\n"
 
 
 def _set_cell_ids(notebook: Any) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from autograder.evidence import Argument, ArraySpec, Case, Kernel, Launch, Plan
+from gpulabs.convolution import output_shape, same_padding
 from gpulabs.errors import GraderError
 
 NAMES = ("naive", "coalesced")
@@ -84,9 +85,11 @@ def plan_for(of: Rung, case: Case) -> tuple[Plan, Kernel]:
     Raises:
         GraderError: The case has no output, or more than a grid can cover.
     """
-    (n, h, w, _), (r, s, _, k) = case.x_shape, case.w_shape
-    h_out, pad_top = _axis(h, r, case.stride, case.padding)
-    w_out, pad_left = _axis(w, s, case.stride, case.padding)
+    n, h_out, w_out, k = output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
+    pad_top = pad_left = 0
+    if case.padding == "same":
+        pad_top, _ = same_padding(case.x_shape[1], case.w_shape[0], case.stride)
+        pad_left, _ = same_padding(case.x_shape[2], case.w_shape[1], case.stride)
     sizes = {"n": n, "h_out": h_out, "w_out": w_out, "k": k}
     covered = [math.prod(sizes[factor] for factor in axis.split("*")) for axis in of.axes]
     grid = tuple(-(-threads // block) for threads, block in zip(covered, of.block, strict=True))
@@ -105,11 +108,3 @@ def plan_for(of: Rung, case: Case) -> tuple[Plan, Kernel]:
     key = f"ladder:{of.name}"
     launch = Launch(key, (grid[0], grid[1], grid[2]), of.block, 0, arguments)
     return Plan(case.id, arrays, (launch,), result=2), Kernel(of.name, of.entry, of.ptx)
-
-
-def _axis(size: int, taps: int, stride: int, padding: str) -> tuple[int, int]:
-    """Outputs along one axis, and the padding before it (the smaller half, as TensorFlow has it)."""
-    if padding == "same":
-        outputs = -(-size // stride)
-        return outputs, max((outputs - 1) * stride + taps - size, 0) // 2
-    return (size - taps) // stride + 1, 0

@@ -10,6 +10,7 @@ import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ class Layout:
     """Where arrays and guards lie.
 
     Attributes:
-        offsets: Of each array.
+        offsets: Of each array; a view has its origin's.
         guards: (offset, size) of each band, one before the first array and one after each.
         size: Of the whole allocation.
     """
@@ -54,11 +55,14 @@ def guard_bytes(spec: ArraySpec) -> int:
 
 
 def lay_out(specs: Sequence[ArraySpec]) -> Layout:
-    """Places arrays one after the other, each between two guards."""
+    """Places arrays one after the other, each between two guards; views lie where their origins lie."""
     guards = [(0, SMALLEST_GUARD)]
     offsets: list[int] = []
     position = SMALLEST_GUARD
     for spec in specs:
+        if spec.view_of is not None:
+            offsets.append(offsets[spec.view_of])
+            continue
         offsets.append(position)
         end = position + _words(array_bytes(spec)) * 4
         position = _aligned(end) + guard_bytes(spec)
@@ -75,8 +79,9 @@ class Arena:
         self._base = gpu.allocate(self.layout.size)
         for offset, size in self.layout.guards:
             gpu.fill(self._base + offset, GUARD_WORD, size // 4)
-        for index in range(len(self.specs)):
-            self.poison(index)
+        for index, spec in enumerate(self.specs):
+            if spec.view_of is None:
+                self.poison(index)
 
     def address(self, index: int) -> int:
         """Device address of an array."""
@@ -86,12 +91,20 @@ class Arena:
         """Fills an array with poison, in stream order."""
         self.gpu.fill(self.address(index), POISON_WORD, _words(array_bytes(self.specs[index])))
 
-    def upload(self, index: int, values: npt.NDArray[np.generic]) -> None:
+    def upload(self, index: int, values: npt.NDArray[Any]) -> None:
         """Copies an array to the GPU."""
         if values.size:
             self.gpu.upload(self.address(index), np.ascontiguousarray(values).reshape(-1).view(np.uint8))
 
-    def download(self, index: int) -> npt.NDArray[np.generic]:
+    def set_constant(self, index: int, spec: ArraySpec) -> None:
+        """Writes a constant's values; a single 4-byte value is filled in on the GPU, in stream order."""
+        if len(spec.values) == 1 and np.dtype(spec.dtype).itemsize == 4:
+            word = int(np.asarray(spec.values, spec.dtype).view(np.uint32)[0])
+            self.gpu.fill(self.address(index), word, _words(array_bytes(spec)))
+        else:
+            self.upload(index, constant(spec))
+
+    def download(self, index: int) -> npt.NDArray[Any]:
         """Copies an array back."""
         spec = self.specs[index]
         raw = self.gpu.download(self.address(index), array_bytes(spec))
@@ -110,7 +123,7 @@ class Arena:
             self.gpu.free(self._base)
 
 
-def count_poison(values: npt.NDArray[np.generic]) -> int:
+def count_poison(values: npt.NDArray[Any]) -> int:
     """Elements that were never written.
 
     Exact for elements of 4 and 8 bytes. Smaller ones can't hold the pattern: they count as written.
@@ -121,7 +134,7 @@ def count_poison(values: npt.NDArray[np.generic]) -> int:
     return int(np.count_nonzero(words.reshape(values.size, -1).all(axis=1))) if values.size else 0
 
 
-def constant(spec: ArraySpec) -> npt.NDArray[np.generic]:
+def constant(spec: ArraySpec) -> npt.NDArray[Any]:
     """A constant's values; a single one fills the array."""
     if len(spec.values) == 1:
         return np.full(spec.shape, spec.values[0], spec.dtype)

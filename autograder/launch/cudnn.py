@@ -15,15 +15,16 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from autograder.launch.arena import POISON_WORD
 from autograder.launch.gpu import CudaGpu, GpuFault
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 INSTALL = "pip install nvidia-cudnn-frontend==1.26.0"
 X, W, Y = 1, 2, 3  # ids of the graph's tensors
@@ -65,6 +66,7 @@ class Timing:
         plans: Plans that built and gave the right answer.
         note: Why there is no time, or what to know of it.
         version: cuDNN's version.
+        index: The best plan's place in its graph's list.
     """
 
     times_ms: tuple[float, ...] = ()
@@ -73,6 +75,7 @@ class Timing:
     plans: int = 0
     note: str = ""
     version: str = ""
+    index: int = -1
 
     @property
     def median_ms(self) -> float:
@@ -107,7 +110,7 @@ def time_convolution(
         The timing, or one without times whose note says why.
     """
     try:
-        cudnn = _frontend()
+        cudnn = frontend()
     except ImportError as error:
         return Timing(note=f"cuDNN is not compared: {INSTALL} ({error})")
     except (OSError, RuntimeError, AssertionError) as error:
@@ -120,23 +123,27 @@ def time_convolution(
         cudnn.set_stream(handle=handle, stream=gpu.stream)
         for layout in LAYOUTS:
             try:
-                found = _time_layout(cudnn, handle, gpu, what, layout, x, w, expected, deadline)
+                session = Session(cudnn, handle, gpu, what, layout, x, w)
+                try:
+                    found = _time_layout(session, layout, expected, deadline)
+                finally:
+                    session.close()
             except GpuFault:
                 raise
             except Exception as error:  # cuDNN's own exception types differ from version to version
                 notes.append(f"{layout}: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
                 continue
-            if found.times_ms and not found.median_ms > best.median_ms:
+            if found.times_ms and (not best.times_ms or found.median_ms < best.median_ms):
                 best = found
     finally:
         cudnn.destroy_handle(handle)
     if not best.times_ms:
         return Timing(note="cuDNN is not compared: " + ("; ".join(notes) or "no plan without TF32"), version=version)
-    return Timing(best.times_ms, best.layout, best.plan, best.plans, "; ".join(notes), version)
+    return replace(best, note="; ".join(notes), version=version)
 
 
 def dims_and_strides(shape: Sequence[int], layout: str) -> tuple[list[int], list[int]]:
-    """cuDNN names axes N, C, H, W in this order, in any layout; the strides tell where they lie.
+    """Sizes and strides of N, C, H, W: in cuDNN the axes keep this order, the strides tell the layout.
 
     Args:
         shape: (N, C, H, W), or (K, C, R, S) of a filter.
@@ -188,87 +195,103 @@ def build_graph(cudnn: Any, handle: Any, what: Convolution, layout: str) -> Any:
     return graph
 
 
-def _time_layout(
-    cudnn: Any,
-    handle: Any,
-    gpu: CudaGpu,
-    what: Convolution,
-    layout: str,
-    x: Array,
-    w: Array,
-    expected: Array | None,
-    deadline: float,
-) -> Timing:
-    graph = build_graph(cudnn, handle, what, layout)
-    host_x, host_w = arrange(x, w, layout)
-    output_bytes = 4 * int(np.prod(what.y_shape))
-    flush_bytes = max(2 * gpu.l2_bytes, 64 << 20)
-    with contextlib.ExitStack() as stack:
+class Session:
+    """A graph in one layout, with its tensors in GPU memory; close it to free them."""
 
-        def allocate(size: int) -> int:
-            address = gpu.allocate(max(size, 256))
-            stack.callback(gpu.free, address)
-            return address
+    def __init__(
+        self, cudnn: Any, handle: Any, gpu: CudaGpu, what: Convolution, layout: str, x: Array, w: Array
+    ) -> None:
+        """Builds the graph and uploads x and w as the layout wants them."""
+        self.graph = build_graph(cudnn, handle, what, layout)
+        self._handle, self._gpu, self._what, self._layout = handle, gpu, what, layout
+        self._memory = contextlib.ExitStack()
+        host_x, host_w = arrange(x, w, layout)
+        self._output_bytes = 4 * int(np.prod(what.y_shape))
+        sizes = {X: host_x.nbytes, W: host_w.nbytes, Y: self._output_bytes}
+        self._tensors = {name: self._allocate(size) for name, size in sizes.items()}
+        gpu.upload(self._tensors[X], host_x.reshape(-1).view(np.uint8))
+        gpu.upload(self._tensors[W], host_w.reshape(-1).view(np.uint8))
+        self._flush_bytes = max(2 * gpu.l2_bytes, 64 << 20)
+        self._flush = self._allocate(self._flush_bytes)
 
-        addresses = {X: allocate(host_x.nbytes), W: allocate(host_w.nbytes), Y: allocate(output_bytes)}
-        gpu.upload(addresses[X], host_x.reshape(-1).view(np.uint8))
-        gpu.upload(addresses[W], host_w.reshape(-1).view(np.uint8))
-        flush = allocate(flush_bytes)
+    def close(self) -> None:
+        """Frees the memory."""
+        self._memory.close()
 
-        def run(index: int, workspace: int) -> float:
-            gpu.fill(flush, 1, flush_bytes // 4)
-            start = gpu.mark()
-            graph.execute_plan_at_index(addresses, workspace, index, handle=handle)
-            return gpu.elapsed_ms(start, gpu.mark())
+    def workspace(self, index: int) -> int | None:
+        """Builds a plan and allocates what it works in; None when that is too much."""
+        self.graph.build_plan_at_index(index)
+        size = int(self.graph.get_workspace_size_plan_at_index(index))
+        return None if size > WORKSPACE_LIMIT_BYTES else self._allocate(size)
 
-        best: tuple[float, int, int] | None = None
-        right = 0
-        for index in range(graph.get_execution_plan_count()):
-            if time.monotonic() > deadline and best:
-                break
-            try:
-                graph.build_plan_at_index(index)
-                size = int(graph.get_workspace_size_plan_at_index(index))
-                if size > WORKSPACE_LIMIT_BYTES:
-                    continue
-                workspace = allocate(size)
-                gpu.fill(addresses[Y], 0x7FC0BEEF, output_bytes // 4)
-                run(index, workspace)
-                got = gpu.download(addresses[Y], output_bytes).view(np.float32)
-            except GpuFault:
-                raise
-            except Exception:
-                continue  # a deselected plan, or one that this GPU does not support
-            if expected is not None and not _right(got, expected, what, layout):
+    def execute(self, index: int, workspace: int) -> None:
+        """Queues a plan."""
+        self.graph.execute_plan_at_index(self._tensors, workspace, index, handle=self._handle)
+
+    def run(self, index: int, workspace: int) -> float:
+        """Runs a plan after a flush of L2; milliseconds between two events."""
+        self._gpu.fill(self._flush, 1, self._flush_bytes // 4)
+        start = self._gpu.mark()
+        self.execute(index, workspace)
+        return self._gpu.elapsed_ms(start, self._gpu.mark())
+
+    def answer(self, index: int, workspace: int) -> npt.NDArray[np.float32]:
+        """Runs a plan on a poisoned output and returns what it wrote, as NHWC."""
+        self._gpu.fill(self._tensors[Y], POISON_WORD, self._output_bytes // 4)
+        self.execute(index, workspace)
+        got = self._gpu.download(self._tensors[Y], self._output_bytes).view(np.float32)
+        n, h_out, w_out, k = self._what.y_shape
+        if self._layout == "NCHW":
+            return got.reshape(n, k, h_out, w_out).transpose(0, 2, 3, 1)
+        return got.reshape(self._what.y_shape)
+
+    def _allocate(self, size: int) -> int:
+        address = self._gpu.allocate(max(size, 256))
+        self._memory.callback(self._gpu.free, address)
+        return address
+
+
+def _time_layout(session: Session, layout: str, expected: Array | None, deadline: float) -> Timing:
+    best: tuple[float, int, int] | None = None
+    right = 0
+    for index in range(session.graph.get_execution_plan_count()):
+        if time.monotonic() > deadline and best:
+            break
+        try:
+            workspace = session.workspace(index)
+            if workspace is None:
                 continue
-            right += 1
-            trial = statistics.median(run(index, workspace) for _ in range(TRIAL_RUNS))
-            if best is None or trial < best[0]:
-                best = trial, index, workspace
-        if best is None:
-            return Timing()
-        _, index, workspace = best
-        times = tuple(run(index, workspace) for _ in range(RUNS))
-        name = _plan_name(graph, index)
-    return Timing(times, layout, name, right)
+            got = session.answer(index, workspace)
+        except GpuFault:
+            raise
+        except Exception:
+            continue  # a deselected plan, or one that this GPU does not support
+        if expected is not None and not _right(got, expected):
+            continue
+        right += 1
+        trial = statistics.median(session.run(index, workspace) for _ in range(TRIAL_RUNS))
+        if best is None or trial < best[0]:
+            best = trial, index, workspace
+    if best is None:
+        return Timing()
+    _, index, workspace = best
+    times = tuple(session.run(index, workspace) for _ in range(RUNS))
+    return Timing(times, layout, plan_name(session.graph, index), right, index=index)
 
 
-def _right(got: npt.NDArray[np.float32], expected: Array, what: Convolution, layout: str) -> bool:
-    n, h_out, w_out, k = what.y_shape
-    if layout == "NCHW":
-        got = got.reshape(n, k, h_out, w_out).transpose(0, 2, 3, 1)
-    error = np.abs(got.reshape(what.y_shape) - expected)
-    return bool(np.max(error) <= TOLERANCE * np.max(np.abs(expected)))  # NaN compares false
+def _right(got: Array, expected: Array) -> bool:
+    return bool(np.max(np.abs(got - expected)) <= TOLERANCE * np.max(np.abs(expected)))  # NaN compares false
 
 
-def _plan_name(graph: Any, index: int) -> str:
+def plan_name(graph: Any, index: int) -> str:
+    """The engine and its knobs, as cuDNN names them."""
     try:
         return str(graph.get_plan_name_at_index(index))
     except Exception:  # absent from older front ends
         return f"plan {index}"
 
 
-def _frontend() -> Any:
+def frontend() -> Any:
     """Imports the front end, with the CUDA libraries that it looks up by name already in the process."""
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib

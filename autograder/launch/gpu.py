@@ -7,6 +7,7 @@ which kept their form from CUDA 12 to 13.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -33,7 +34,11 @@ ANSWERS: dict[str, tuple[FaultKind, bool, str]] = {
     "LAUNCH_TIMEOUT": (FaultKind.KERNEL_TIMEOUT, True, "it ran longer than the display driver allows"),
     "ILLEGAL_INSTRUCTION": (FaultKind.KERNEL_EXCEPTION, True, "it stopped itself with a trap"),
     "ASSERT": (FaultKind.KERNEL_EXCEPTION, True, "an assertion in it failed"),
-    "LAUNCH_FAILED": (FaultKind.KERNEL_EXCEPTION, True, "it crashed: shared memory indexed out of its bounds, most often"),
+    "LAUNCH_FAILED": (
+        FaultKind.KERNEL_EXCEPTION,
+        True,
+        "it crashed: shared memory indexed out of its bounds, most often",
+    ),
     "HARDWARE_STACK_ERROR": (FaultKind.KERNEL_EXCEPTION, True, "its stack overflowed: a recursion, most often"),
     "INVALID_PC": (FaultKind.KERNEL_EXCEPTION, True, "it jumped out of its own code"),
 }
@@ -181,7 +186,14 @@ class CudaGpu:
             config = self._configs[key]
             self._core.launch(self._stream, config, kernel, *values)
         except Exception as error:
-            raise self._translate(error) from error
+            fault = self._translate(error)
+            if isinstance(fault, GpuFault) and fault.name == "LAUNCH_OUT_OF_RESOURCES":
+                threads, registers = math.prod(block), kernel_attribute(kernel, "num_regs")
+                fault.sentence = (
+                    f"a block of {threads} threads with {registers} registers each is more than a multiprocessor "
+                    "holds: use fewer threads a block"
+                )
+            raise fault from error
 
     def mark(self) -> Any:
         """Records a timing event in stream order."""

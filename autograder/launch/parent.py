@@ -214,6 +214,8 @@ class _Child:
             finally:  # Ctrl-C included: an endless kernel ends with its process
                 process.kill()
                 process.wait()
+                if process.stdout:
+                    process.stdout.close()
         if not alive:
             self._endless(state)
         elif process.returncode not in (0, STICKY_EXIT):

@@ -16,15 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from autograder.decision import LOOKS, Verdict, decide
 from autograder.evidence import ArraySpec, Plan, Race
-from autograder.launch.arena import Arena, constant
+from autograder.launch.arena import Arena
 from autograder.launch.gpu import Gpu, GpuFault
-from autograder.launch.runner import KernelFault, Loaded, Prepared, explain, launch_all, prepare
-
-Array = npt.NDArray[np.generic]
+from autograder.launch.runner import Array, KernelFault, Loaded, Prepared, explain, launch_all, prepare
 
 SETS = 3
 WARM_UPS = 2
@@ -56,26 +53,28 @@ class Track:
             GpuFault: There is not enough memory.
         """
         self.gpu = gpu
-        specs: list[ArraySpec] = []
-        for _ in range(SETS):
-            specs += contenders[0].plan.arrays[:2]
-        self._own: dict[str, range] = {}
-        self._constants: dict[str, list[tuple[int, Array]]] = {}
+        specs: list[ArraySpec] = list(contenders[0].plan.arrays[:2]) * SETS
+        self._own: dict[str, dict[int, int]] = {}
         for each in contenders:
-            first = len(specs)
-            specs += each.plan.arrays[2:]
-            self._own[each.name] = range(first, len(specs))
-            roles = enumerate(each.plan.arrays[2:], first)
-            self._constants[each.name] = [(i, constant(spec)) for i, spec in roles if spec.role == "constant"]
+            own = [i for i, spec in enumerate(each.plan.arrays) if i >= 2 and spec.view_of is None]
+            self._own[each.name] = {i: len(specs) + position for position, i in enumerate(own)}
+            specs += [each.plan.arrays[i] for i in own]
         self._arena = Arena(gpu, specs)
-        self._results = {each.name: self._own[each.name][(each.plan.result or 0) - 2] for each in contenders}
+        self._constants: dict[str, list[tuple[int, ArraySpec]]] = {}
+        self._results: dict[str, int] = {}
         self._launches: dict[tuple[str, int], tuple[Prepared, ...]] = {}
         for s in range(SETS):
             self._arena.upload(2 * s, np.roll(x, s, axis=0))
             self._arena.upload(2 * s + 1, np.roll(w, s, axis=-1))
-            for each in contenders:
-                indices = (2 * s, 2 * s + 1, *self._own[each.name])
-                addresses = [self._arena.address(i) for i in indices]
+        for each in contenders:
+            arrays, own_place = each.plan.arrays, self._own[each.name]
+            self._constants[each.name] = [
+                (own_place[i], spec) for i, spec in enumerate(arrays) if spec.role == "constant"
+            ]
+            self._results[each.name] = own_place[_origin(arrays, each.plan.result or 0)]
+            for s in range(SETS):
+                place = own_place | {0: 2 * s, 1: 2 * s + 1}
+                addresses = [self._arena.address(place[_origin(arrays, i)]) for i in range(len(arrays))]
                 self._launches[each.name, s] = prepare(each.plan, each.kernels, addresses)
         self._case = contenders[0].plan.case
         self._flush_words = max(2 * gpu.l2_bytes, SMALLEST_FLUSH_BYTES) // 4
@@ -84,10 +83,10 @@ class Track:
     def run(self, name: str, which: int) -> float:
         """One timed run of a contender on a set; milliseconds from its first launch to its last end."""
         for own in self._own.values():
-            for index in own:
+            for index in own.values():
                 self._arena.poison(index)
-        for index, values in self._constants[name]:
-            self._arena.upload(index, values)
+        for index, spec in self._constants[name]:
+            self._arena.set_constant(index, spec)
         launches = self._launches[name, which]
         for _ in range(1 + len(launches) // 2):  # the more launches, the longer queueing them takes
             self.gpu.fill(self._flush, which + 1, self._flush_words)
@@ -101,7 +100,7 @@ class Track:
             raise KernelFault(error.fault, error.sticky, name) from error
 
     def output(self, name: str) -> Array:
-        """What the contender's last run returned."""
+        """What the contender's last run returned, in the shape of the array that was allocated."""
         return self._arena.download(self._results[name])
 
     def guards_intact(self) -> bool:
@@ -112,6 +111,12 @@ class Track:
         """Frees the memory."""
         self._arena.close()
         self.gpu.free(self._flush)
+
+
+def _origin(arrays: Sequence[ArraySpec], index: int) -> int:
+    """The array that was allocated: itself, or what it is a view of."""
+    view_of = arrays[index].view_of
+    return index if view_of is None else view_of
 
 
 def run_race(
@@ -141,7 +146,8 @@ def run_race(
     """
     candidate, baseline, *peers = names
     expected = [np.roll(np.roll(judged, s, axis=0), s, axis=-1) for s in range(SETS)]
-    order, pairs, wrong = random.Random(seed), [], 0
+    order, wrong = random.Random(seed), 0
+    pairs: list[tuple[float, float]] = []
     signs, looks = set(race.trouble), [count for count, _ in LOOKS]
     for name in names:
         for run in range(WARM_UPS):
@@ -151,7 +157,7 @@ def run_race(
     def timed_candidate(which: int) -> float:
         nonlocal wrong
         elapsed = track.run(candidate, which)
-        wrong += not same(track.output(candidate), expected[which])
+        wrong += not same(track.output(candidate).reshape(judged.shape), expected[which])
         return elapsed
 
     while len(pairs) < LOOKS[-1][0]:

@@ -1,13 +1,13 @@
 """What the parent asks of the child, and what the child says while it works: JSON both ways.
 
-    request    one file: plans, kernels and where their machine code lies, perhaps a race
-    events     lines on the child's stdout, in this order:
-               {"gpu": "NVIDIA ..."}  once, when it is ready
-               {"start": ID}          a case, or `race`, begins
-               {"tick": ID}           it is alive (races only)
-               {"outcome": {...}}     a case is done
-               {"race": {...}}        the race is done; a second one, with cuDNN's time in it, replaces it
-               {"error": {...}}       the grader's own failure: type and message
+request    one file: plans, kernels and where their machine code lies, perhaps a race
+events     lines on the child's stdout, in this order:
+           {"gpu": "NVIDIA ..."}  once, when it is ready
+           {"start": ID}          a case, or `race`, begins
+           {"tick": ID}           it is alive (races only)
+           {"outcome": {...}}     a case is done
+           {"race": {...}}        the race is done; a second one, with cuDNN's time in it, replaces it
+           {"error": {...}}       the grader's own failure: type and message
 """
 
 from __future__ import annotations

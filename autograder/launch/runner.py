@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from autograder.evidence import Fault, Kernel, Outcome, Plan
-from autograder.launch.arena import Arena, constant, count_poison
+from autograder.launch.arena import Arena, count_poison
 from autograder.launch.gpu import Gpu, GpuFault
 from autograder.numba_abi import pack
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def fill(arena: Arena, plan: Plan, x: Array, w: Array) -> None:
     """Uploads inputs and constants; everything else stays poisoned."""
     for index, spec in enumerate(plan.arrays):
         if spec.role == "constant":
-            arena.upload(index, constant(spec))
+            arena.set_constant(index, spec)
     arena.upload(0, x)
     arena.upload(1, w)
 

@@ -64,6 +64,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters["with_code"] = _with_code
     return environment.get_template("report.html.jinja")
 
 
@@ -71,3 +72,14 @@ def _safe(style: str) -> str:
     import markupsafe
 
     return markupsafe.Markup(style)
+
+
+def _with_code(text: str) -> str:
+    """Escapes a text and shows what stands between backticks as code: `gpulabs hint lab1`."""
+    import markupsafe
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner stays one
+        parts[-2:] = ["`".join(parts[-2:])]
+    code = markupsafe.Markup("<code>{}</code>")
+    return markupsafe.Markup("").join(code.format(part) if index % 2 else part for index, part in enumerate(parts))

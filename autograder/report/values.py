@@ -22,6 +22,8 @@ _UNITS = (
     ("_gib", "GiB"),
     ("_mib", "MiB"),
     ("_kib", "KiB"),
+    ("_gb", "GB"),
+    ("_mb", "MB"),
     ("_bytes", "bytes"),
     ("_mhz", "MHz"),
     ("_percent", "%"),
@@ -56,6 +58,20 @@ def rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             text = show(value)
             found.append((label, f"{text} {unit}".strip() if _is_number(value) else text))
     return found
+
+
+def device_rows(device: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns a device header for a table: what is not there is left out, but for the GPU; versions share a row.
+
+    Example:
+        >>> device_rows({"gpu": None, "driver": None, "packages": {"numpy": "2.4.6", "numba": "0.68.1"}})
+        [('gpu', 'none'), ('packages', 'numpy 2.4.6, numba 0.68.1')]
+    """
+    told = {key: value for key, value in device.items() if value is not None or key == "gpu"}
+    for key, value in told.items():
+        if isinstance(value, Mapping) and value and all(isinstance(entry, str) for entry in value.values()):
+            told[key] = ", ".join(f"{name} {entry}" for name, entry in value.items())
+    return rows(told)
 
 
 def show(value: Any) -> str:

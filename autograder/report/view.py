@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autograder import rubric
 from autograder.report.clean import clean, one_line
-from autograder.report.values import points, rows
+from autograder.report.values import device_rows, points, rows
 from autograder.result import Figure, ItemScore, Result, Status
 from gpulabs.errors import GpulabsError
 
@@ -103,7 +104,7 @@ def view(result: Result, index: int = 0) -> ResultView:
         ("oracle", one_line(result.oracle) or "not recorded"),
         *((f"data set {one_line(name, 80)}", one_line(sha, 120)) for name, sha in result.data_sets.items()),
         ("seed of the cases", str(result.seed)),
-        ("started", one_line(result.started_at, 40) or "not recorded"),
+        ("started", _moment(result.started_at)),
         ("duration", f"{result.duration_s:.1f} s"),
     ]
     return ResultView(
@@ -119,7 +120,7 @@ def view(result: Result, index: int = 0) -> ResultView:
         explanation=explanation(result.items),
         tasks=[_task(result, task, titles, f"{anchor}-t{number}") for number, task in enumerate(tasks, start=1)],
         how=how,
-        device=rows(result.device),
+        device=device_rows(result.device),
         notes=[clean(note) for note in result.notes],
     )
 
@@ -218,8 +219,18 @@ def _item(item: ItemScore) -> ItemView:
         hint=clean(item.hint).strip(),
         fault=one_line(item.fault, 80),
         place=place(item),
-        evidence=rows(item.evidence),
+        # The number of cases alone repeats what the reason says.
+        evidence=[] if set(item.evidence) <= {"cases"} else rows(item.evidence),
     )
+
+
+def _moment(iso: str) -> str:
+    """Returns a time as people read it, `2026-11-24 22:26 UTC`; one that is none as it stands."""
+    try:
+        moment = datetime.datetime.fromisoformat(iso)
+    except ValueError:
+        return one_line(iso, 40) or "not recorded"
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _figure(figure: Figure) -> FigureView | None:

@@ -26,7 +26,7 @@
 # | 1 | `conv_first`: one thread, one output | 20 |
 # | 2 | `conv_strided`: stride and padding | 25 |
 # | 3 | `launch_config`: how many threads, in which blocks | 15 |
-# | 4 | `conv_coalesced`: the same answer, several times faster | 25 |
+# | 4 | `conv_coalesced`: the same answer, faster | 25 |
 # | 5 | `count_flops`, `count_bytes`, `attainable_gflops`: the roofline | 15 |
 #
 # Every stage goes the same way: the **idea**, a **prediction** (a number, before you know it), your **code**, a **check**,
@@ -47,7 +47,7 @@
 #   the other. All answers are the same, all checks work, only speed has to wait for a GPU.
 
 # %%
-from gpulabs.notebook import setup
+from gpulabs import check, hint, load, setup
 
 lab = setup("lab1")
 
@@ -56,10 +56,10 @@ import math
 
 import numpy as np
 from numba import cuda
-from sklearn.datasets import load_sample_image
 
-from gpulabs.notebook import attempt, check, compare, measure, recorded, run, shrink
+from gpulabs.notebook import attempt, compare, measure, recorded, run, shrink
 from gpulabs.plots import access_map, block_map, filtered_photographs, roofline, thread_map, window_map
+from gpulabs.roofline import roof_for
 
 # %% [markdown]
 # ## Before you start: a GPU in ten lines
@@ -87,7 +87,7 @@ def negative_kernel(x, y):
 # The number of blocks is rounded **up**, so that the last pixels are covered too.
 
 # %%
-china = shrink(load_sample_image("china.jpg"), step=lab.size(gpu=1, simulator=8))
+china = shrink(load("photographs")["china"], step=lab.size(gpu=1, simulator=8))
 grey = china.mean(axis=2)
 rows, columns = grey.shape
 
@@ -146,7 +146,7 @@ compare(my_prediction, filters[:, :, :, 0].size, "multiplications")
 # `np.float32(0)`.
 #
 # All that a function needs goes into its cell, imports too, and the first line stays as it is: the check finds the cell by
-# it. Stuck? Run `from gpulabs.notebook import hint` and `hint("conv_first")` in a new cell; each call says a bit more.
+# it. Stuck? Run `hint("conv_first")` in a new cell; each call says a bit more.
 
 # %% nbgrader={"grade": false, "grade_id": "conv_first", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: conv_first
@@ -195,7 +195,7 @@ sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
 filters[:, :, :, 0] = sobel[:, :, None] / 3    # the same for red, green and blue
 filters[:, :, :, 1] = sobel.T[:, :, None] / 3
 
-photo = shrink(load_sample_image("china.jpg"), step=lab.size(gpu=1, simulator=7))
+photo = shrink(load("photographs")["china"], step=lab.size(gpu=1, simulator=7))
 edges = run(conv_first, photo[None], filters)  # [None]: a batch of one image
 filtered_photographs({
     "photograph": photo,
@@ -204,8 +204,8 @@ filtered_photographs({
 })
 
 # %% [markdown]
-# **Measure.** **Predict** first: an H100 can do 67,000 billion float32 operations a second (GFLOP/s). What share of
-# that does your kernel reach, in percent?
+# **Measure.** **Predict** first: a GPU's peak is what its cores could do if they never waited; an H100's is 67,000 billion
+# float32 operations a second (GFLOP/s). What share of the peak does your kernel reach, in percent?
 
 # %%
 my_prediction = ...
@@ -218,11 +218,12 @@ gflops = measure(conv_first, x, w)
 if not lab.gpu:
     gflops = recorded().get("naive")           # a kernel like yours, timed on an H100
 if gflops is not None:
-    compare(my_prediction, 100 * gflops / 67_000, "% of an H100's peak")
+    roof = roof_for(lab.gpu)                   # of your GPU; without one, of the H100
+    compare(my_prediction, 100 * gflops / roof.peak_gflops, f"% of the peak of {roof.name}")
 
 # %% [markdown]
-# **The gap.** A first kernel of this kind reaches about 1 or 2 % of an H100. Nothing is wrong with your arithmetic: the cores
-# wait for data. For each multiplication and addition a thread fetches two numbers from memory, and your threads fetch
+# **The gap.** A first kernel of this kind reaches a percent or two of an H100. Nothing is wrong with your arithmetic: the
+# cores wait for data. For each multiplication and addition a thread fetches two numbers from memory, and your threads fetch
 # them in an order that the memory dislikes. Stage 4 is about that order.
 
 # %% [markdown]
@@ -308,7 +309,7 @@ filters = np.zeros((3, 3, 3, 3), np.float32)
 for colour in range(3):
     filters[:, :, colour, colour] = sharpen
 
-photo = shrink(load_sample_image("flower.jpg"), step=lab.size(gpu=1, simulator=4))
+photo = shrink(load("photographs")["flower"], step=lab.size(gpu=1, simulator=4))
 half = run(conv_strided, photo[None], filters, 2, "same")
 if half is not None:
     print("x", photo[None].shape, "-> y", half.shape)
@@ -498,9 +499,9 @@ elif not lab.gpu:
     recorded()
 
 # %% [markdown]
-# **The gap.** Stores are rare: one for each output, against hundreds of loads. What decides is the loads: before, the
-# 32 threads read 32 pixels far apart and one weight; now they read one pixel and 32 weights side by side. Caches had
-# already hidden part of the old cost, which is why the gain is not 8.
+# **The gap.** Stores are rare: one for each output, against hundreds of loads. What decides is the loads. For each tap the
+# 32 threads read 32 pixels far apart and one weight, 32 + 1 sectors; now they read one pixel and 32 weights side by side,
+# 1 + 4 sectors. Even that ratio is not the gain: caches had hidden part of the old cost, and the arithmetic is the same.
 
 # %% [markdown]
 # ---
@@ -553,8 +554,6 @@ check("roofline")
 # **Measure.** Your prediction against your own count, and the roof over it on the device at hand.
 
 # %%
-from gpulabs.roofline import roof_for
-
 roof = roof_for(lab.gpu)                       # without a GPU: that of an H100
 x_shape, w_shape, y_shape = (64, 58, 58, 64), (3, 3, 64, 64), (64, 56, 56, 64)
 flops = attempt(count_flops, y_shape, w_shape)

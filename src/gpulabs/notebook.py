@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gpulabs.errors import GpulabsError, GraderError
+from gpulabs.errors import GpulabsError, GraderError, RubricError
 from gpulabs.teaching import attempt, compare, measure, recorded, run, shrink
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorde
 
 T = TypeVar("T")
 WIDTH = 96
+_INDENT = " " * 20  # below the titles
 SIMULATOR_VARIABLE = "NUMBA_ENABLE_CUDASIM"
 
 
@@ -128,14 +129,14 @@ def check(task: str, *, lab: str | None = None, notebook: Path | str | None = No
         if notebook is not None:
             graded: Any = Path(notebook)
         else:
-            source = _executed(task)
-            if source is None:
+            cells = _executed(task)
+            if cells is None:
                 print(f'No cell that starts with "# task: {task}" has been run yet. Run it, then check again.')
                 return 0.0
-            graded = from_cells(_lab_id(name), {task: source})
+            graded = from_cells(_lab_id(name), cells)
         with contextlib.redirect_stderr(sys.stdout):
             result = grade(graded, name, tasks=(task,), device=device)
-    except GraderError as error:
+    except (GraderError, RubricError) as error:
         print(f"The grader failed, not you; no points are lost by this. It said: {error}")
         return 0.0
     except GpulabsError as error:
@@ -160,14 +161,18 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
     """
     earned, most = sum(item.points for item in items), sum(item.max_points for item in items)
     lines = [f"{task}: {earned:g} of {most:g} points"]
+    said = ""
     for item in items:
         points = "   -" if item.status in ("pending", "withheld") else f"{item.points:4g}"
-        lines.append(f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}")
-        where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
-        if item.reason:
-            lines.append(_wrapped(item.reason + where, " " * 20))
-        if item.hint:
-            lines.append(_wrapped(f"Hint: {item.hint}", " " * 20))
+        line = f"  {item.status:<8} {points} /{item.max_points:3g}  {item.title}"
+        below = _why(item)
+        if item.status == "earned" and len(line) + len(item.reason) + 2 <= WIDTH:
+            lines.append(f"{line}: {item.reason}".rstrip(": "))
+        elif below and below == said:
+            lines += [line, f"{_INDENT}As above."]
+        else:
+            lines += [line, below] if below else [line]
+        said = below
     pending = sum(item.max_points for item in items if item.status == "pending")
     if earned == most:
         lines.append("All points. On to the next stage.")
@@ -176,6 +181,13 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
     elif any(item.status == "lost" for item in items):
         lines.append(f'Stuck? hint("{task}") gives one hint at a time.')
     return "\n".join(lines)
+
+
+def _why(item: ItemScore) -> str:
+    """An item's reason, where in the notebook, and its hint, indented below its title."""
+    where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
+    reason = [item.reason + where] if item.reason else []
+    return "\n".join(_wrapped(text, _INDENT) for text in [*reason, *([f"Hint: {item.hint}"] if item.hint else [])])
 
 
 def _lab() -> str:
@@ -190,15 +202,23 @@ def _lab_id(lab: str) -> str:
     return load(lab).id
 
 
-def _executed(task: str) -> str | None:
-    """The source of the task's cell as it was last run in this kernel."""
-    from IPython import get_ipython  # type: ignore[attr-defined]
+def _executed(task: str) -> dict[str, str] | None:
+    """All cells run in this kernel, in order, by name; None if the task's own was not among them.
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    Of a cell that was run again only the last version counts; the other cells are there for what
+    the task's cell takes from them: imports, constants, helper functions.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
     history = shell.user_ns.get("In", []) if shell is not None else []
-    mark = f"# task: {task}"
-    cells = [str(cell) for cell in history if str(cell).lstrip().split("\n", 1)[0].strip() == mark]
-    return cells[-1] if cells else None
+    cells: dict[str, str] = {}
+    for number, cell in enumerate(history):
+        first = str(cell).lstrip().split("\n", 1)[0].strip()
+        name = first.removeprefix("# task: ") if first.startswith("# task: ") else f"In [{number}]"
+        cells.pop(name, None)
+        cells[name] = str(cell)
+    return cells if task in cells else None
 
 
 def _gpu_name() -> str:

@@ -91,12 +91,20 @@ def known_roof(device_name: str) -> Roof | None:
 
 
 def roof_for(device_name: str) -> Roof:
-    """The roof to draw for a device: its published one, else the H100's, under a name that says so.
+    """The roof to draw for a device: what its driver says, else the published one, else an H100's.
 
     Args:
         device_name: As the driver gives it; empty without a GPU.
+
+    Returns:
+        A roof whose name says so when it is another device's.
     """
     if not device_name:
         return RECORDED_ROOF
-    stand_in = f"{RECORDED_ROOF.name} (no published figures for {device_name} here)"
+    from gpulabs.devices import header
+
+    device = header()
+    if device.gpu == device_name and device.peak_gflops and device.bandwidth_gb_s:
+        return Roof(device.peak_gflops, device.bandwidth_gb_s, device_name)
+    stand_in = f"{RECORDED_ROOF.name} (no figures for {device_name} here)"
     return known_roof(device_name) or Roof(RECORDED_ROOF.peak_gflops, RECORDED_ROOF.bandwidth_gb_s, stand_in)

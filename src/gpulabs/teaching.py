@@ -116,7 +116,7 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     """
     from numba import config, cuda
 
-    if config.ENABLE_CUDASIM:
+    if getattr(config, "ENABLE_CUDASIM", False):
         print(
             f"{function.__name__}: not timed. A simulator that runs threads as Python says nothing about a GPU's speed."
         )
@@ -129,7 +129,7 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     if y is None:
         return None
     summary = time_gpu(lambda: function(*placed))
-    gflops = flops(y.shape, w.shape) / summary.median_ms / 1e6
+    gflops = float(flops(y.shape, w.shape) / summary.median_ms / 1e6)
     spread = f"{summary.low_ms:.3f} to {summary.high_ms:.3f}"
     print(f"{function.__name__}: {summary.median_ms:.3f} ms ({spread}), {gflops:,.0f} GFLOP/s")
     return gflops
@@ -150,9 +150,9 @@ def recorded(name: str = "lab1_ladder", folder: Path | None = None) -> dict[str,
     for path in (place / f"{name}.json" for place in places):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            device = str(data["device"]["name"])
+            device = str(data["device"].get("gpu") or data["device"]["name"])
             rows = [(str(r["kernel"]), float(r["median_ms"]), float(r["gflops"])) for r in data["rows"]]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         print(f"Recorded on one {device}:")
         for kernel, median_ms, gflops in rows:

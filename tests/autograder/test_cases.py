@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.resources
 import math
 
 import numpy as np
@@ -42,31 +43,52 @@ def test_ids_are_unique_and_say_where_a_case_belongs():
     drawn = cases.draw(LAB1, 4, "gpu")
 
     assert len({c.id for c in drawn}) == len(drawn)
-    assert [c.id for c in of(drawn, "conv_strided", "same")] == [f"conv_strided-same-{i}" for i in range(5)]
+    same = of(drawn, "conv_strided", "same")
+    assert [c.id for c in same] == [f"conv_strided-same-{i}" for i in range(len(same))]
+
+
+def test_every_case_has_a_random_stream_of_its_own():
+    seeds = [c.seed for c in cases.draw(LAB1, 4, "gpu") if c.x_shape]
+
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_a_filter_is_cut_to_fit_a_small_image_under_valid():
+    text = (importlib.resources.files("autograder") / "rubrics" / "lab1_conv_kernel.toml").read_text(encoding="utf-8")
+    small = rubric.parse(text.replace("h = [3, 9]\nw = [3, 11]", "h = [1, 2]\nw = [2, 2]"), "rubrics/lab1.toml")
+
+    for seed in range(20):
+        for c in of(cases.draw(small, seed, "simulator"), "conv_first", "exact"):
+            assert c.w_shape[0] <= c.x_shape[1]
+            assert c.w_shape[1] <= c.x_shape[2]
 
 
 def test_workloads_are_cases_on_a_gpu_only():
-    speed = of(cases.draw(LAB1, 4, "gpu"), "conv_coalesced", "speed")
+    (load,) = LAB1.task("conv_coalesced").item("speed").workloads
 
-    assert [(c.id, c.x_shape, c.w_shape, c.values) for c in speed] == [
-        ("conv_coalesced-speed-0", (64, 58, 58, 64), (3, 3, 64, 64), "integers")
-    ]
+    (speed,) = of(cases.draw(LAB1, 4, "gpu"), "conv_coalesced", "speed")
+
+    assert (speed.id, speed.values) == ("conv_coalesced-speed-0", "integers")
+    assert speed.x_shape == (load.n, load.h, load.w, load.c)
+    assert speed.w_shape == (load.r, load.s, load.c, load.k)
     assert of(cases.draw(LAB1, 4, "simulator"), "conv_coalesced", "speed") == []
+
+
+def allows(spec, drawn) -> bool:
+    """Whether a case lies within a specification."""
+    sizes = dict(zip("nhwcrsk", (*drawn.x_shape, *drawn.w_shape[:2], drawn.w_shape[3]), strict=True))
+    within = all(getattr(spec, key)[0] <= value <= getattr(spec, key)[1] for key, value in sizes.items())
+    return within and drawn.stride in spec.stride and drawn.padding == spec.padding
 
 
 @pytest.mark.parametrize("target", ["gpu", "simulator"])
 def test_every_draw_stays_within_the_rubric(target):
     for seed in range(40):
         for drawn in cases.draw(LAB1, seed, target):
-            spec_list = LAB1.task(drawn.task).item(drawn.item).cases
-            if drawn.x_shape and spec_list:
+            specs = LAB1.task(drawn.task).item(drawn.item).cases
+            if drawn.x_shape and specs:
                 output_shape(drawn.x_shape, drawn.w_shape, drawn.stride, drawn.padding)  # raises where nothing fits
-                sizes = dict(zip("nhwcrsk", (*drawn.x_shape, *drawn.w_shape[:2], drawn.w_shape[3]), strict=True))
-                assert any(
-                    all(getattr(spec.on(target), key)[0] <= value <= getattr(spec.on(target), key)[1] for key, value in sizes.items())
-                    and drawn.stride in spec.stride and spec.padding == drawn.padding
-                    for spec in spec_list
-                )  # fmt: skip
+                assert any(allows(spec.on(target), drawn) for spec in specs)
 
 
 def test_each_seed_has_every_awkward_shape():

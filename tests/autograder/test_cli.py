@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import re
 import subprocess
 import sys
 import types
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 import autograder
 from autograder.cli import app
@@ -157,7 +160,7 @@ def test_demo_grades_three_and_writes_one_page(
     cells = [{"cell_type": "code", "source": source, "metadata": {}}]
     (tmp_path / "labs" / LAB / f"{LAB}.ipynb").write_text(json.dumps({"cells": cells}))
     (tmp_path / "solutions" / LAB / f"{LAB}.py").write_text(f"# %%\n{source}\n")
-    for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "stub")):
+    for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "untouched_stub")):
         (tmp_path / "tests" / "submissions" / kind / LAB).mkdir(parents=True, exist_ok=True)
         (tmp_path / "tests" / "submissions" / kind / LAB / f"{name}.py").write_text("# %% task: conv_strided\npass\n")
     out = tmp_path / "demo-report"
@@ -172,6 +175,16 @@ def test_demo_grades_three_and_writes_one_page(
     assert (out / "report.html").read_text("utf-8").count("<article") == 3
 
 
+def test_the_instructor_guide_names_real_commands_and_options() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "instructor-guide.md").read_text("utf-8")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    calls = re.findall(r"^autograder (\w+)(.*?)(?:  #.*)?$", guide, re.MULTILINE)
+    assert {name for name, _ in calls} == set(commands)
+    for name, rest in calls:
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", rest)) <= known, name
+
+
 def test_help_is_fast_and_every_command_has_it() -> None:
     code = (
         "import sys; sys.argv = ['autograder', '--help']\n"
@@ -181,6 +194,7 @@ def test_help_is_fast_and_every_command_has_it() -> None:
         "heavy = {'numpy', 'tensorflow', 'numba', 'jinja2', 'nbformat', 'jupytext', 'autograder.classroom'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(command.callback and command.callback.__doc__ for command in app.registered_commands)

@@ -54,7 +54,7 @@ def test_task_cells_of_a_lab_source() -> None:
 
 
 def test_given_cells_replace_and_the_rest_is_the_solution(tmp_path: Path) -> None:
-    path = example(tmp_path, "# Why.\n# expect: conv_strided=0/25\n\n# %% task: conv_strided\nx = 3\n")
+    path = example(tmp_path, "# Why.\n# loses: conv_strided.same\n\n# %% task: conv_strided\nx = 3\n")
     notebook = example_notebook(path, released(), task_cells(SOLUTION))
     sources = [cell["source"] for cell in notebook["cells"]]
     assert sources == [
@@ -66,21 +66,21 @@ def test_given_cells_replace_and_the_rest_is_the_solution(tmp_path: Path) -> Non
 
 
 def test_base_release_leaves_the_stub(tmp_path: Path) -> None:
-    path = example(tmp_path, "# expect: conv_first=0\n# base: release\n")
+    path = example(tmp_path, "# loses: everything\n# base: release\n")
     assert example_notebook(path, released(), task_cells(SOLUTION)) == released()
 
 
 def test_header(tmp_path: Path) -> None:
-    path = example(tmp_path, "# expect: conv_first=20 conv_strided=0/25 roofline=7.5/15\n# %% task: conv_first\npass\n")
+    path = example(tmp_path, "# Why.\n# loses: a.x b.y\n# says: halo|border\n# %% task: conv_first\n# says: no\n")
     read = read_example(path)
-    assert read.expected == {"conv_first": 20, "conv_strided": 0, "roofline": 7.5}
     assert (read.name, read.base) == ("wrong_halo", "solution")
+    assert (read.loses, read.says) == (("a.x", "b.y"), "halo|border")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("# expect: conv_first:20\n", "conv_first:20"),
+        ("# loses: conv_first\n", "conv_first"),
         ("# base: nothing\n", "base is 'nothing'"),
         ("# %% task: conv_none\npass\n", "no cell of task 'conv_none'"),
     ],

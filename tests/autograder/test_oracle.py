@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from autograder import cases, oracle
+from autograder import cases, oracle, rubric
 from autograder.evidence import Case
 from gpulabs.errors import GraderError
 
@@ -25,9 +26,21 @@ def start(folder, wanted, **more):
     return oracle.start(wanted, arrays, work, device="cpu", **more)
 
 
+def drawn_shapes():
+    """Every shape that three draws of Lab 1 hold, with real numbers in place of whole ones."""
+    for seed in range(3):
+        for case in cases.draw(rubric.load("lab1"), seed, "simulator"):
+            if case.values in ("integers", "impulse"):
+                yield replace(case, id=f"{seed}-{case.id}", values="normals")
+
+
 def test_tensorflow_gives_expected_outputs_and_the_time_of_one_core(tmp_path, capfd):
-    with start(tmp_path, [NORMALS, SPECIAL], cpu_time_case=WORKLOAD) as running:
-        answer = running.wait(120)
+    wanted = [NORMALS, SPECIAL, *drawn_shapes()]
+
+    with start(tmp_path, wanted, cpu_time_case=WORKLOAD) as running:
+        answer = running.wait(120)  # which compares each of them with the NumPy reference
+
+    assert len(answer.expected) == len(wanted) > 40
 
     np.testing.assert_allclose(answer.expected["a-close-0"], cases.reference(NORMALS), rtol=1e-4, atol=1e-5)
     assert np.isnan(answer.expected["a-close-1"]).any()
@@ -37,27 +50,47 @@ def test_tensorflow_gives_expected_outputs_and_the_time_of_one_core(tmp_path, ca
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_child_that_fails_withholds_points_with_its_last_words(tmp_path, monkeypatch):
+def test_a_request_that_fails_withholds_points_and_spares_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr(oracle, "encode", lambda case: {"id": "broken"})
-
-    with (
-        start(tmp_path, [NORMALS]) as running,
-        pytest.raises(GraderError, match=r"ended with code 3: cases\[0\].*lacks"),
-    ):
+    with start(tmp_path, [NORMALS]) as running, pytest.raises(GraderError, match=r"cases\[0\].*lacks"):
         running.wait(60)
+    monkeypatch.undo()
+    again = tmp_path / "again"
+    again.mkdir()
+
+    with start(again, [NORMALS]) as running:
+        assert set(running.wait(60).expected) == {NORMALS.id}
 
 
-def test_a_child_that_hangs_is_ended(tmp_path, monkeypatch):
-    hanging = tmp_path / "hanging"
-    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
-    hanging.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(hanging))
+@pytest.fixture
+def another_executable(tmp_path, monkeypatch):
+    """Puts a shell script in Python's place, for oracles that start anew."""
+
+    def replace_by(text):
+        script = tmp_path / "python"
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(script))
+        monkeypatch.setattr(oracle, "_residents", {})
+
+    return replace_by
+
+
+def test_a_child_that_dies_withholds_points_with_its_last_words(tmp_path, another_executable):
+    another_executable("echo no such library >&2; exit 3")
+
+    with pytest.raises(GraderError, match="ended with code 3: no such library"):
+        start(tmp_path, [NORMALS]).wait(30)
+
+
+def test_a_child_that_hangs_is_ended(tmp_path, another_executable):
+    another_executable("exec sleep 60")
     running = start(tmp_path, [NORMALS])
 
     with pytest.raises(GraderError, match="no answer within 0 s"):
         running.wait(0.05)
 
-    assert running._process.poll() is not None
+    assert not running._child.alive()
 
 
 def test_an_answer_that_contradicts_the_reference_is_refused():

@@ -40,6 +40,9 @@ def decide_as(verdict):
     return lambda pairs, threshold, final=False: FakeDecision(verdict)
 
 
+PASS = decide_as("pass")
+
+
 def evidence(task, where="simulator", **more):
     """Evidence of a solution that is right in everything."""
     drawn = tuple(c for c in cases.draw(LAB1, 11, "simulator", [task]))
@@ -70,11 +73,11 @@ def functions(task, answers):
     return TaskEvidence(cases=drawn, plans=PlanSet(task, plans=plans))
 
 
-def statuses(task, found, decide=decide_as("pass")):
+def statuses(task, found, decide=PASS):
     return {one.item: one.status for one in score(LAB1, LAB1.task(task), found, decide)}
 
 
-def one(task, item, found, decide=decide_as("pass")):
+def one(task, item, found, decide=PASS):
     return next(s for s in score(LAB1, LAB1.task(task), found, decide) if s.item == item)
 
 

@@ -15,6 +15,7 @@ from autograder.store import Store, read, to_json, write_atomically
 from gpulabs.errors import BadInputError, DataError, GpulabsError
 from tests.autograder.samples import LAB, result
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 LOST = {"conv_first": Status.LOST}
 
 
@@ -86,7 +87,7 @@ def test_only_one_process_writes(tmp_path: Path) -> None:
         "with Store.writing(Path(sys.argv[1])): print('open', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
         with (

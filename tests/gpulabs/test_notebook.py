@@ -1,5 +1,6 @@
 """check() grades what was run last, prints to stdout only and returns a built-in float."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -62,7 +63,11 @@ def history(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_check_grades_the_cell_as_last_run(grader: Grader, history: list[str]) -> None:
     assert notebook.check("a") == 12.0
-    assert grader.graded == ("lab9_tiny", {"a": "# task: a\nnew"})
+    lab, cells = grader.graded
+    assert lab == "lab9_tiny"
+    # With the other cells, for what it takes from them; in the order of their last run.
+    assert list(cells) == ["In [0]", "In [2]", "ab", "a", "In [5]"]
+    assert cells["a"] == "# task: a\nnew"
 
 
 def test_check_returns_a_built_in_float_and_keeps_stderr_clean(
@@ -112,6 +117,12 @@ def test_verdict_names_reason_place_and_hint() -> None:
     assert "3 of 9 differ (cell a, line 7)" in text
     assert "Hint: check the halo" in text
     assert max(map(len, text.splitlines())) <= notebook.WIDTH
+
+
+def test_verdict_says_the_same_reason_once() -> None:
+    text = notebook.verdict("a", [LOST, dataclasses.replace(LOST, item="close"), EXACT])
+    assert text.count("3 of 9 differ") == 1
+    assert text.count("As above.") == 1
 
 
 def test_verdict_tells_pending_from_lost() -> None:

@@ -1,5 +1,8 @@
 """The roof, on numbers that can be done by hand."""
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import pytest
 
 from gpulabs.errors import BadInputError
@@ -53,7 +56,33 @@ def test_no_listed_name_hides_a_longer_one() -> None:
         assert not any(name in later for later in names[place + 1 :]), name
 
 
-def test_roof_for_says_when_it_stands_in() -> None:
+def test_without_a_gpu_the_recorded_roof_stands_in() -> None:
     assert roof_for("") is RECORDED_ROOF
     assert RECORDED_ROOF.name == "NVIDIA H100"
-    assert "no published figures for Unheard-of 1" in roof_for("Unheard-of 1").name
+
+
+@pytest.mark.parametrize(
+    ("driver", "expected"),
+    [
+        (SimpleNamespace(gpu="Tesla T4", peak_gflops=8_000.0, bandwidth_gb_s=310.0), (8_000, 310, "Tesla T4")),
+        (SimpleNamespace(gpu="Tesla T4", peak_gflops=None, bandwidth_gb_s=None), (8_100, 320, "Tesla T4")),
+        (SimpleNamespace(gpu=None, peak_gflops=None, bandwidth_gb_s=None), (8_100, 320, "Tesla T4")),
+    ],
+)
+def test_the_drivers_figures_come_before_published_ones(
+    monkeypatch: pytest.MonkeyPatch, driver: SimpleNamespace, expected: tuple[float, float, str]
+) -> None:
+    _put_devices(monkeypatch, driver)
+    roof = roof_for("Tesla T4")
+    assert (roof.peak_gflops, roof.bandwidth_gb_s, roof.name) == expected
+
+
+def test_an_unknown_device_gets_a_stand_in_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    _put_devices(monkeypatch, SimpleNamespace(gpu="Unheard-of 1", peak_gflops=None, bandwidth_gb_s=None))
+    assert roof_for("Unheard-of 1").name == "NVIDIA H100 (no figures for Unheard-of 1 here)"
+
+
+def _put_devices(monkeypatch: pytest.MonkeyPatch, header: SimpleNamespace) -> None:
+    module = ModuleType("gpulabs.devices")
+    vars(module)["header"] = lambda: header
+    monkeypatch.setitem(sys.modules, "gpulabs.devices", module)

@@ -19,7 +19,7 @@ SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 INK, MUTED, FAINT, PAPER = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#FFFFFF"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 DPI = 144
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 9,
     "axes.titlesize": 10,

@@ -52,9 +52,8 @@ def window_map(h: int, w: int, filter: tuple[int, int], stride: int, padding: st
             box(ax, x + inset, y + inset, s - 2 * inset, r - 2 * inset, facecolor="none", edgecolor=colour, linewidth=2)
         for i in range(h_out):
             for j in range(w_out):
-                colour = outputs.get((i, j))
-                box(ax, shift + j, i, 1, 1, facecolor=colour or "#EFEFEF", edgecolor=PAPER, linewidth=1)
-                if colour:
+                box(ax, shift + j, i, 1, 1, facecolor=outputs.get((i, j), "#EFEFEF"), edgecolor=PAPER, linewidth=1)
+                if (i, j) in outputs:
                     ax.text(shift + j + 0.5, i + 0.5, f"{i},{j}", ha="center", va="center", fontsize=7, color=PAPER)
         ax.annotate(
             "",

@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,20 @@ def test_hostile_text_makes_no_tag_and_no_control() -> None:
     assert "<script>alert(1)</script>" in page.text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `gpulabs hint` & look", "run <code>gpulabs hint</code> &amp; look"),
+        ("`<b>` and `", "<code>&lt;b&gt;</code> and `"),
+        ("<i>", "&lt;i&gt;"),
+        ("one ` alone", "one ` alone"),
+    ],
+)
+def test_backticks_show_code_and_nothing_else(text: str, shown: str) -> None:
+    lost = item("conv_first", "exact", "x", 1, Status.LOST, reason="r", hint=text)
+    assert f"<b>Next:</b> {shown}</p>" in html([replace(result(), items=(lost,))])
+
+
 def test_a_flood_does_not_fill_the_page() -> None:
     flood = replace(
         result(), items=(item("t", "a", "x" * 10**6, 1, Status.LOST, reason="y" * 10**6),), notes=("z" * 10**6,)
@@ -96,7 +111,7 @@ def test_headings_captions_and_alternatives() -> None:
     page = Page(html([result(), result("grace", {"conv_strided": Status.LOST})], "Class"))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert sum(tag == "table" for tag, _ in page.tags) == sum(tag == "caption" for tag, _ in page.tags)
     assert all(a.get("alt") for tag, a in page.tags if tag == "img")
     assert all(a.get("aria-hidden") or a.get("aria-label") for tag, a in page.tags if tag == "svg")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from autograder.report.values import points, rows, show
+from autograder.report.values import device_rows, points, rows, show
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,15 @@ def test_rows(values: dict[str, Any], expected: list[tuple[str, str]]) -> None:
 )
 def test_show(value: Any, text: str) -> None:
     assert show(value) == text
+
+
+def test_a_device_header_leaves_out_what_is_not_there() -> None:
+    header = {"gpu": None, "driver": None, "memory_gb": 79.6, "packages": {"numpy": "2.4.6", "numba": "0.68.1"}}
+    assert device_rows(header) == [
+        ("gpu", "none"),
+        ("memory", "79.6 GB"),
+        ("packages", "numpy 2.4.6, numba 0.68.1"),
+    ]
 
 
 @pytest.mark.parametrize(("value", "text"), [(20.0, "20"), (7.5, "7.5"), (0.0, "0"), (1 / 3, "0.33"), (100, "100")])

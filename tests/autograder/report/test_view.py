@@ -50,6 +50,17 @@ def test_a_shared_hint_is_shown_once() -> None:
     assert [bool(shown.hint) for shown in task.items] == [True, False, False]
 
 
+def test_times_are_readable_and_odd_ones_stay() -> None:
+    assert dict(view(result(started_at="2026-11-24T23:26:46+01:00")).how)["started"] == "2026-11-24 22:26 UTC"
+    assert dict(view(result(started_at="\x1bsoon")).how)["started"] == "<U+001B>soon"
+    assert dict(view(result(started_at="")).how)["started"] == "not recorded"
+
+
+def test_the_number_of_cases_alone_is_no_evidence() -> None:
+    assert view(result()).tasks[0].items[0].evidence == []
+    assert ("speedup", "1.874") in view(result()).tasks[3].items[2].evidence
+
+
 def test_place_names_cell_and_line() -> None:
     assert (
         view(result(statuses={"conv_first.exact": Status.LOST})).tasks[0].items[0].place == "cell conv_first, line 12"

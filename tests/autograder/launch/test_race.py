@@ -1,0 +1,119 @@
+"""The race on a GPU in plain Python: what is poisoned, restored, rotated, compared and timed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograder import ladder
+from autograder.evidence import ArraySpec, Case, Kernel, Plan, Race
+from autograder.launch import race as module
+from autograder.launch.arena import count_poison
+from autograder.launch.race import Contender, Track, run_race, same
+from autograder.launch.runner import KernelFault, Loaded
+from gpulabs.convolution import conv2d
+from tests.autograder.launch.fake_gpu import FakeGpu
+
+CASE = Case("c", "t", "speed", "f", (4, 3, 4, 2), (2, 2, 2, 5))
+
+
+@pytest.fixture(autouse=True)
+def small_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SMALLEST_FLUSH_BYTES", 1 << 12)
+
+
+def contender(name: str, plan: Plan | None = None) -> Contender:
+    planned, _ = ladder.plan_for(ladder.rung("naive"), CASE)
+    return Contender(name, plan or planned, {"ladder:naive": Loaded(Kernel(name, name, ""), name)})
+
+
+def inputs() -> tuple[Any, Any]:
+    random = np.random.default_rng(5)
+    return (random.integers(-9, 9, shape).astype(np.float32) for shape in (CASE.x_shape, CASE.w_shape))  # type: ignore[return-value]
+
+
+def raced(gpu: FakeGpu, *names: str, threshold: float = 1.5) -> Race:
+    x, w = inputs()
+    judged = conv2d(x, w).astype(np.float32)
+    track = Track(gpu, [contender(name) for name in names], x, w)
+    blank = Race("t", "w", names[1], ())
+    return run_race(blank, threshold, track, names, judged, 3, lambda: None, lambda: ("throttled",))
+
+
+def test_pairs_are_candidate_then_baseline_in_random_order() -> None:
+    gpu = FakeGpu(times_ms={"mine": 1.0, "naive": 2.0})
+    found = raced(gpu, "mine", "naive", "coalesced")
+    assert found.pairs == ((1.0, 2.0),) * 16
+    assert found.peers == {"naive": 2.0, "coalesced": 1.0}
+    assert found.wrong_outputs == 0
+    assert found.trouble == ("throttled",)
+    timed = gpu.launched[6 : 6 + 32]  # after two warm-ups each
+    quads = {tuple(timed[i : i + 4]) for i in range(0, 32, 4)}
+    assert quads == {("mine", "naive", "naive", "mine"), ("naive", "mine", "mine", "naive")}
+
+
+def test_undecided_race_goes_on_to_the_cap() -> None:
+    class Wavering(FakeGpu):
+        def launch(self, kernel: Any, *rest: Any) -> None:
+            self.times_ms["mine"] = 0.5 if self.calls % 8 < 4 else 1.0
+            super().launch(kernel, *rest)
+
+    found = raced(Wavering(times_ms={"naive": 1.0}), "mine", "naive", threshold=1.5)
+    assert len(found.pairs) == 120
+
+
+def test_every_output_is_poisoned_before_every_run() -> None:
+    gpu = FakeGpu()
+    x, w = inputs()
+    track = Track(gpu, [contender("naive"), contender("nothing")], x, w)
+    track.run("naive", 0)
+    assert count_poison(track.output("naive")) == 0
+    track.run("nothing", 0)  # it could copy the baseline's answer, were it still there
+    assert count_poison(track.output("naive")) == count_poison(track.output("nothing")) == 4 * 2 * 3 * 5
+
+
+def test_sets_roll_images_and_channels_at_other_addresses() -> None:
+    gpu = FakeGpu()
+    x, w = inputs()
+    track = Track(gpu, [contender("naive")], x, w)
+    y = conv2d(x, w)
+    for which in range(module.SETS):
+        track.run("naive", which)
+        assert np.array_equal(track.output("naive"), np.roll(np.roll(y, which, 0), which, 3))
+
+
+def test_constants_are_restored_and_views_share_memory() -> None:
+    base, _ = ladder.plan_for(ladder.rung("naive"), CASE)
+    constant = replace(base.arrays[2], role="constant", values=(0.0,))
+    view = ArraySpec("view", base.arrays[2].shape, "float32", view_of=2)
+    plan = replace(base, arrays=(*base.arrays[:2], constant, view), result=3)
+    x, w = inputs()
+    track = Track(FakeGpu(), [contender("naive", plan), contender("nothing", plan)], x, w)
+    track.run("naive", 0)
+    assert np.array_equal(track.output("naive"), conv2d(x, w))
+    track.run("nothing", 0)
+    assert not track.output("nothing").any()
+
+
+def test_fault_in_a_timed_run_names_the_contender() -> None:
+    x, w = inputs()
+    track = Track(FakeGpu(), [contender("wild"), contender("naive")], x, w)
+    track.run("wild", 0)
+    with pytest.raises(Exception, match="ILLEGAL_ADDRESS"):
+        track.output("wild")
+    track = Track(FakeGpu(), [contender("refused"), contender("naive")], x, w)
+    with pytest.raises(KernelFault) as caught:
+        track.run("refused", 0)
+    assert caught.value.who == "refused"
+
+
+def test_same_means_bits_or_a_ten_thousandth_of_the_largest() -> None:
+    one = np.array([1.0, np.nan, np.inf, -2.0], np.float32)
+    assert same(one, one.copy())
+    assert same(one + np.array([1e-4, 0, 0, 0], np.float32), one)
+    assert not same(one + np.array([1e-3, 0, 0, 0], np.float32), one)
+    assert not same(np.full(4, np.nan, np.float32), one)
+    assert not same(np.array([1.0, 0.0, np.inf, -2.0], np.float32), one)

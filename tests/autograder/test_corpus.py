@@ -1,0 +1,84 @@
+"""The grader's own exam: right submissions earn everything, wrong ones lose exactly the named points.
+
+On a GPU the whole corpus runs again with real timing: `pytest -m gpu`.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from autograder import path
+from autograder.examples import example_notebook, read_example, task_cells
+from autograder.result import Status
+
+ROOT = Path(__file__).parents[2]
+LAB = "lab1_conv_kernel"
+CORRECT = sorted((ROOT / "tests" / "submissions" / "correct" / LAB).glob("*.py"))
+WRONG = sorted((ROOT / "tests" / "submissions" / "wrong" / LAB).glob("*.py"))
+
+
+def graded(example, tmp_path, device):
+    """Grades an example; only the tasks that it replaces, which is all that it is about."""
+    released = json.loads((ROOT / "labs" / LAB / f"{LAB}.ipynb").read_text())
+    solution = task_cells((ROOT / "solutions" / LAB / f"{LAB}.py").read_text())
+    notebook = tmp_path / f"{example.stem}.ipynb"
+    notebook.write_text(json.dumps(example_notebook(example, released, solution)))
+    return path.grade(notebook, LAB, tasks=read_example(example).cells or None, device=device)
+
+
+def header(example, key):
+    """A header line's text, e.g. of `# loses: conv_first.exact`."""
+    found = re.search(rf"^# {key}: (.+)$", example.read_text(), re.MULTILINE)
+    return found.group(1).strip() if found else ""
+
+
+def explain(result):
+    return "\n".join(f"{item.task}.{item.item} {item.status}: {item.reason}" for item in result.items)
+
+
+def assert_right(example, tmp_path, device):
+    result = graded(example, tmp_path, device)
+
+    allowed = {Status.EARNED} if device == "gpu" else {Status.EARNED, Status.PENDING}
+    assert {item.status for item in result.items} <= allowed, explain(result)
+
+
+def assert_loses(example, tmp_path, device):
+    result = graded(example, tmp_path, device)
+
+    lost = {f"{item.task}.{item.item}" for item in result.items if item.status is Status.LOST}
+    waits = {f"{item.task}.{item.item}" for item in result.items if item.status is Status.PENDING}
+    named = header(example, "loses")
+    expected = {f"{item.task}.{item.item}" for item in result.items} if named == "everything" else set(named.split())
+    assert lost == expected - waits, explain(result)
+    reasons = "\n".join(item.reason for item in result.items if item.status is Status.LOST)
+    assert re.search(header(example, "says"), reasons), explain(result)
+
+
+@pytest.mark.parametrize("example", CORRECT, ids=lambda example: example.stem)
+def test_a_right_submission_earns_everything(example, tmp_path):
+    assert_right(example, tmp_path, "simulator")
+
+
+@pytest.mark.parametrize("example", WRONG, ids=lambda example: example.stem)
+def test_a_wrong_submission_loses_exactly_the_named_points(example, tmp_path):
+    assert_loses(example, tmp_path, "simulator")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("example", CORRECT, ids=lambda example: example.stem)
+def test_a_right_submission_earns_everything_on_a_gpu(example, tmp_path):
+    assert_right(example, tmp_path, "gpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("example", WRONG, ids=lambda example: example.stem)
+def test_a_wrong_submission_loses_exactly_the_named_points_on_a_gpu(example, tmp_path):
+    assert_loses(example, tmp_path, "gpu")
+
+
+def test_the_corpus_is_large_enough():
+    assert len(CORRECT) >= 8
+    assert len(WRONG) >= 12

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from autograder import ladder
+from autograder.assemble import assemble
+from autograder.build.ladder import RUNGS, compile_rung, sha256
+from autograder.evidence import Case, Kernel
+from autograder.validate import check_plan, check_ptx
+from gpulabs.errors import GraderError
+
+ROOT = Path(__file__).parents[2]
+CASE = Case("c", "t", "exact", "f", (2, 7, 10, 3), (4, 3, 3, 33), 2, "same")
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_shipped_ptx_is_built_from_the_sources(name: str) -> None:
+    shipped = ladder.rung(name)
+    assert shipped.source_sha256 == sha256(ROOT / "solutions" / shipped.source), "run `autograder build`"
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_rebuilt_ptx_takes_the_same_arguments(name: str) -> None:
+    ptx, metadata = compile_rung(ROOT / "solutions" / ladder.rung(name).source)
+    shipped = ladder.rung(name)
+    assert list(shipped.block) == metadata["block"]
+    assert ptx.count(".param") == shipped.ptx.count(".param")
+    assert "NumbaEnv" not in shipped.ptx
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_rungs_pass_the_graders_own_rules(name: str) -> None:
+    plan, kernel = ladder.plan_for(ladder.rung(name), CASE)
+    assert check_ptx(kernel) is None
+    assert check_plan(plan, CASE, {f"ladder:{name}": kernel}) is None
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
+def test_rungs_assemble_without_spills_or_doubles(architecture: str) -> None:
+    kernels = {name: Kernel(name, name, ladder.rung(name).ptx) for name in RUNGS}
+    assembled = assemble(kernels, architecture)
+    assert assembled.faults == {}
+    for _, found in assembled.cubins.values():
+        assert (found.spill_store_bytes, found.spill_load_bytes, found.fp64_instructions) == (0, 0, 0)
+
+
+def test_plan_covers_every_output_with_tensorflows_padding() -> None:
+    plan, _ = ladder.plan_for(ladder.rung("naive"), CASE)
+    assert plan.arrays[2].shape == (2, 4, 5, 33)
+    (launch,) = plan.launches
+    assert launch.grid == (1, 1, 66)  # 5 columns by 32, 4 rows by 8, 2 images times 33 channels
+    # rows: (4 - 1) * 2 + 4 - 7 = 3 of padding, 1 on top; columns: (5 - 1) * 2 + 3 - 10 = 1, none on the left
+    assert [a.scalar for a in launch.arguments[3:]] == [2, 1, 0]
+    assert ladder.plan_for(ladder.rung("coalesced"), CASE)[0].launches[0].grid == (2, 1, 8)
+
+
+def test_more_than_a_grid_holds_is_said() -> None:
+    with pytest.raises(GraderError, match="needs the grid"):
+        ladder.plan_for(ladder.rung("naive"), Case("c", "t", "i", "f", (4096, 3, 3, 1), (1, 1, 1, 64)))
+
+
+def test_unknown_rung_is_named() -> None:
+    with pytest.raises(GraderError, match=r"'fast'.*naive, coalesced"):
+        ladder.rung("fast")
