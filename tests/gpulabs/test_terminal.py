@@ -120,7 +120,8 @@ def test_json_carries_a_schema_version(capsys):
         terminal.print_json({"name": "x"})
 
 
-def test_progress_is_silent_off_a_terminal(capsys):
+def test_progress_is_silent_off_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "console", None)  # nothing is even prepared
     with terminal.progress("begin") as report:
         report("plan", "conv_first")
     assert capsys.readouterr() == ("", "")
