@@ -206,16 +206,26 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right:
 
 
 def print_items(items: Sequence[ItemScore]) -> None:
-    """Prints rubric items with their points, status and reason, tasks in order."""
+    """Prints rubric items with their points, status and reason; a task is named once."""
     from rich.text import Text
 
-    def row(item: ItemScore) -> tuple[Any, ...]:
+    rows: list[tuple[Any, ...]] = []
+    task = ""
+    for item in items:
         points = f"{item.points:g} / {item.max_points:g}"
         status = Text(item.status.value, style=STATUS_STYLES[item.status.value])
-        place = f" [cell {item.cell}" + (f", line {item.line}]" if item.line else "]") if item.cell else ""
-        return (item.task, item.title, points, status, item.reason + place)
+        rows.append((item.task if item.task != task else "", item.title, points, status, item.reason + _place(item)))
+        task = item.task
+    print_table(("task", "item", "points", "status", "reason"), rows, right=(2,))
 
-    print_table(("task", "item", "points", "status", "reason"), [row(item) for item in items], right=(2,))
+
+def _place(item: ItemScore) -> str:
+    if not item.cell:
+        return ""
+    cell = "" if item.cell == item.task else f"cell {item.cell}"
+    line = f"line {item.line}" if item.line else ""
+    place = ", ".join(part for part in (cell, line) if part)
+    return f" ({place})" if place else ""
 
 
 def verdict(result: Result) -> str:

@@ -168,8 +168,14 @@ def test_item_table(capsys, monkeypatch):
     terminal.print_items([item(Status.EARNED, 12.0), lost])
     out = capsys.readouterr().out
     assert "12 / 12" in out
-    assert "[bold]3 of 9?[2J wrong [cell conv_first, line 4]" in out
+    assert "[bold]3 of 9?[2J wrong (line 4)" in out
     assert "\x1b" not in out
+    assert out.count("conv_first") == 1  # a task is named once
+
+
+def test_a_place_in_another_cell_is_named():
+    assert terminal._place(item(Status.LOST, cell="helpers", line=2)) == " (cell helpers, line 2)"
+    assert terminal._place(item(Status.LOST, cell="conv_first")) == ""
 
 
 def test_aborts_of_typer_count_as_ctrl_c(capsys):
