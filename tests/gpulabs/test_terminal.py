@@ -170,7 +170,15 @@ def test_item_table(capsys, monkeypatch):
     assert "12 / 12" in out
     assert "[bold]3 of 9?[2J wrong (line 4)" in out
     assert "\x1b" not in out
-    assert out.count("conv_first") == 1  # a task is named once
+    assert out.count("conv_first") == 2  # once in the table, once where the reason is
+    assert "conv_first, exact on integers: lost\n" in out
+
+
+def test_items_that_share_a_reason_are_told_together(capsys):
+    terminal.print_items([item(Status.PENDING, reason="needs a GPU")] * 2)
+    assert capsys.readouterr().out.endswith(
+        "conv_first, exact on integers; exact on integers: pending\n  needs a GPU\n"
+    )
 
 
 def test_a_place_in_another_cell_is_named():

@@ -98,7 +98,7 @@ def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
     lost = next((item for item in result.items if item.status == Status.LOST), None)
     if lost:
         if lost.hint:
-            print(terminal.plain(f"{lost.task}: {lost.hint}"))
+            print(terminal.plain(f"hint: {lost.hint}"))
         print(f"next: gpulabs hint {lab.short} {lost.task}")
     elif result.points_with(Status.WITHHELD):
         print(f"next: run it again; if it stays, gpulabs doctor says what is wrong, or add --report {lab.short}.html")
