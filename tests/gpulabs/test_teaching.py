@@ -1,7 +1,9 @@
 """The small steps of every stage answer in a sentence and stop nothing."""
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,3 +83,34 @@ def test_recorded_says_when_there_is_none(
         (tmp_path / "lab1_ladder.json").write_text(content, encoding="utf-8")
     assert teaching.recorded(folder=tmp_path) == {}
     assert "No recorded GPU times" in capsys.readouterr().out
+
+
+def test_measure_turns_a_median_into_gflops(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _put_gpu(monkeypatch, simulated=False)
+    x, w = np.zeros((1, 4, 4, 1), np.float32), np.zeros((3, 3, 1, 1), np.float32)
+
+    def conv(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.zeros((1, 2, 2, 1), np.float32)
+
+    assert teaching.measure(conv, x, w) == pytest.approx(72 / 2e-3 / 1e9)  # 72 operations in 2 ms
+    assert "conv: 2.000 ms (1.900 to 2.200)" in capsys.readouterr().out
+
+
+def test_measure_takes_no_time_in_the_simulator(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _put_gpu(monkeypatch, simulated=True)
+    assert teaching.measure(not_written, None, None) is None
+    assert "not timed" in capsys.readouterr().out
+
+
+def _put_gpu(monkeypatch: pytest.MonkeyPatch, simulated: bool) -> None:
+    """Stand-ins for numba, whose arrays stay where they are, and for the clock: 2 ms, whatever it times."""
+    numba, timing = ModuleType("numba"), ModuleType("gpulabs.timing")
+    cuda = SimpleNamespace(to_device=lambda array: array)
+    vars(numba).update(config=SimpleNamespace(ENABLE_CUDASIM=simulated), cuda=cuda)
+    vars(timing).update(time_gpu=lambda call: SimpleNamespace(median_ms=2.0, low_ms=1.9, high_ms=2.2))
+    monkeypatch.setitem(sys.modules, "numba", numba)
+    monkeypatch.setitem(sys.modules, "gpulabs.timing", timing)

@@ -13,7 +13,7 @@ from gpulabs.errors import BadInputError
 ROOT = Path(__file__).resolve().parents[3]
 SOLUTIONS, LABS = ROOT / "solutions", ROOT / "labs"
 ALL_LABS = sorted(path.stem for path in SOLUTIONS.glob("lab*/lab*.py"))
-MOST_LINES = 28  # of a released cell; style.md aims at 15
+MOST_LINES = 25  # of a released cell; style.md aims at 15
 LONGEST_COMMON_LINE = 12  # shorter solution lines, e.g. `else:`, may well stand elsewhere
 
 TINY = """# ---
