@@ -18,8 +18,11 @@ find_python() {
       return
     fi
   done
-  # shellcheck disable=SC2016
-  echo "gpulabs: no suitable Python: found $(python3 --version 2>&1 || echo none); it needs Python 3.11, 3.12 or 3.13" \
+  local found="no python3"
+  if command -v python3 > /dev/null; then
+    found="$(python3 --version 2> /dev/null || echo "a python3 that does not start")"
+  fi
+  echo "gpulabs: no suitable Python: found $found; it needs Python 3.11, 3.12 or 3.13" \
     "with the venv module (on Debian and Ubuntu: apt install python3 python3-venv); PYTHON=/path/to/python names one." >&2
   return 1
 }

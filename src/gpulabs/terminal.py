@@ -25,6 +25,7 @@ import io
 import json
 import os
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -206,16 +207,35 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right:
 
 
 def print_items(items: Sequence[ItemScore]) -> None:
-    """Prints rubric items with their points, status and reason, tasks in order."""
+    """Prints rubric items with points and status, a task named once; below it the reasons of what is not earned."""
     from rich.text import Text
 
-    def row(item: ItemScore) -> tuple[Any, ...]:
+    rows: list[tuple[Any, ...]] = []
+    reasons: dict[tuple[str, str, str], list[str]] = {}  # several items may share one
+    task = ""
+    for item in items:
         points = f"{item.points:g} / {item.max_points:g}"
         status = Text(item.status.value, style=STATUS_STYLES[item.status.value])
-        place = f" [cell {item.cell}" + (f", line {item.line}]" if item.line else "]") if item.cell else ""
-        return (item.task, item.title, points, status, item.reason + place)
+        rows.append((item.task if item.task != task else "", item.title, points, status))
+        task = item.task
+        if item.status.value != "earned":
+            reasons.setdefault((item.task, item.status.value, item.reason + _place(item)), []).append(item.title)
+    print_table(("task", "item", "points", "status"), rows, right=(2,))
+    width = min(console().width, PIPE_WIDTH)
+    for (task, status_name, reason), titles in reasons.items():
+        heading = Text(plain(f"{task}, {'; '.join(titles)}: "))
+        heading.append(status_name, STATUS_STYLES[status_name])
+        console().print(heading)
+        print(textwrap.fill(plain(reason), width, initial_indent="  ", subsequent_indent="  "))
 
-    print_table(("task", "item", "points", "status", "reason"), [row(item) for item in items], right=(2,))
+
+def _place(item: ItemScore) -> str:
+    if not item.cell:
+        return ""
+    cell = "" if item.cell == item.task else f"cell {item.cell}"
+    line = f"line {item.line}" if item.line else ""
+    place = ", ".join(part for part in (cell, line) if part)
+    return f" ({place})" if place else ""
 
 
 def verdict(result: Result) -> str:

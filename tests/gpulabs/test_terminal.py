@@ -120,7 +120,8 @@ def test_json_carries_a_schema_version(capsys):
         terminal.print_json({"name": "x"})
 
 
-def test_progress_is_silent_off_a_terminal(capsys):
+def test_progress_is_silent_off_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "console", None)  # nothing is even prepared
     with terminal.progress("begin") as report:
         report("plan", "conv_first")
     assert capsys.readouterr() == ("", "")
@@ -167,8 +168,22 @@ def test_item_table(capsys, monkeypatch):
     terminal.print_items([item(Status.EARNED, 12.0), lost])
     out = capsys.readouterr().out
     assert "12 / 12" in out
-    assert "[bold]3 of 9?[2J wrong [cell conv_first, line 4]" in out
+    assert "[bold]3 of 9?[2J wrong (line 4)" in out
     assert "\x1b" not in out
+    assert out.count("conv_first") == 2  # once in the table, once where the reason is
+    assert "conv_first, exact on integers: lost\n" in out
+
+
+def test_items_that_share_a_reason_are_told_together(capsys):
+    terminal.print_items([item(Status.PENDING, reason="needs a GPU")] * 2)
+    assert capsys.readouterr().out.endswith(
+        "conv_first, exact on integers; exact on integers: pending\n  needs a GPU\n"
+    )
+
+
+def test_a_place_in_another_cell_is_named():
+    assert terminal._place(item(Status.LOST, cell="helpers", line=2)) == " (cell helpers, line 2)"
+    assert terminal._place(item(Status.LOST, cell="conv_first")) == ""
 
 
 def test_aborts_of_typer_count_as_ctrl_c(capsys):

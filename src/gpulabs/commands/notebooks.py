@@ -88,7 +88,7 @@ def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
     from autograder.result import Status
 
     for name, value in header(result.device):
-        print(terminal.plain(f"{name:<16} {value}"))
+        print(terminal.plain(f"{name:<20} {value}"))
     terminal.print_items(result.items)
     for note in result.notes:
         print(terminal.plain(f"note: {note}"))
@@ -97,22 +97,23 @@ def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
         print(f"report: {report}")
     lost = next((item for item in result.items if item.status == Status.LOST), None)
     if lost:
-        print(f"next: gpulabs hint {lab.short} {lost.task}" + (f"  ({terminal.plain(lost.hint)})" if lost.hint else ""))
+        if lost.hint:
+            print(terminal.plain(f"hint: {lost.hint}"))
+        print(f"next: gpulabs hint {lab.short} {lost.task}")
     elif result.points_with(Status.WITHHELD):
         print(f"next: run it again; if it stays, gpulabs doctor says what is wrong, or add --report {lab.short}.html")
     else:
         print(f"next: gpulabs submit {lab.short}")
 
 
-def header(device: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Flattens a device header to rows of name and value."""
-    rows: list[tuple[str, str]] = []
+def header(device: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Turns a device header into rows of name and value; what is not there is left out."""
+    rows = []
     for name, value in device.items():
-        label = prefix + str(name).replace("_", " ")
         if isinstance(value, Mapping):
-            rows += header(value, label + " ")
-        elif value not in ("", None, [], ()):
-            rows.append((label, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
+            value = [f"{key} {entry}" for key, entry in value.items()]
+        if value not in ("", None, [], ()):
+            rows.append((name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
     return rows
 
 

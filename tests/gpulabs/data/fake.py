@@ -17,8 +17,9 @@ PER_BATCH = 2
 
 
 def batch(number: int) -> dict[bytes, object]:
-    """Two images: all pixels `number` red, 50 green, 100 blue; labels `number` and 9."""
+    """Two images: all pixels `number` red, 50 green, 100 blue, row 1 column 2 red 255; labels `number` and 9."""
     planes = np.concatenate([np.full(1024, value, np.uint8) for value in (number, 50, 100)])
+    planes[1 * 32 + 2] = 255
     return {b"data": np.stack([planes] * PER_BATCH), b"labels": [number, 9], b"batch_label": b"fake"}
 
 

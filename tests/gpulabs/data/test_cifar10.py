@@ -30,6 +30,7 @@ def test_images_are_nhwc_in_the_order_of_the_batches(write):
     assert split.x_train.shape == (10, 32, 32, 3)
     assert split.x_train.dtype == split.y_train.dtype == np.uint8
     assert split.x_train[4, 31, 0].tolist() == [2, 50, 100]
+    assert np.argwhere(split.x_train[4] == 255).tolist() == [[1, 2, 0]]
     assert split.y_train.tolist() == [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]
     assert split.y_test.tolist() == [5, 9]
 

@@ -102,7 +102,7 @@ def test_a_host_without_the_file_is_left_at_once(target):
 
 
 def test_a_mirror_goes_on_where_the_first_host_failed(target):
-    with serve(Host(BODY, cut=[3000, 0, 0, 0])) as first, serve(Host(BODY)) as second:
+    with serve(Host(BODY, cut=[3000, 0, 0])) as first, serve(Host(BODY)) as second:
         fetch(target, first, second)
     assert second.requests == ["bytes=3000-"]
     assert target.read_bytes() == BODY
