@@ -76,7 +76,7 @@ def _notebook(example: Path, work: Path) -> Path:
 
 def _time_check(notebook: Path, device: str, repeat: int) -> dict[str, Any]:
     """Wall time of the command, the first one with cold caches."""
-    command = [sys.executable, "-m", "gpulabs.cli", "check", "lab1", "--notebook", str(notebook), "--device", device]
+    command = [sys.executable, "-m", "gpulabs", "check", "lab1", "--notebook", str(notebook), "--device", device]
     times, codes = [], []
     for _ in range(repeat):
         began = time.monotonic()
