@@ -1,19 +1,29 @@
 """Stage 3: PTX -> cubin through nvJitLink, and what the assembler says of each kernel.
 
-Needs neither a GPU nor a driver. PTX is untrusted text: `autograder.validate` has looked at it
-before, and what the assembler refuses becomes a fault that quotes its first complaint.
+Needs neither a GPU nor a driver. PTX is untrusted text: `autograder.validate` has looked at it before,
+`autograder.linking` gives each kernel a process that may die, and what the assembler refuses becomes
+a fault that quotes its first complaint.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import autograder
+import gpulabs
 from autograder.evidence import Fault, FaultKind, Kernel, Resources
 from autograder.ptx import count_fp64
-from gpulabs.errors import GraderError, MissingPackageError
+from gpulabs import errors
+from gpulabs.errors import GraderError
 
 _REGISTERS = re.compile(r"[Uu]sed (\d+) registers")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -22,6 +32,7 @@ _SHARED = re.compile(r"(\d+)(?:\+\d+)? bytes smem")
 _COMPLAINT = re.compile(r"line (\d+); error\s*:\s*(.+)")
 _ANY_ERROR = re.compile(r"(?:error|fatal)\s*:\s*(.+)", re.IGNORECASE)
 
+START_UP_S = 60.0
 SHARED_LIMIT_BYTES = 48 * 1024
 """Static shared memory of a block that every GPU grants (CUDA programming guide, compute capabilities)."""
 
@@ -43,55 +54,74 @@ class Assembled:
         return {key: cubin for key, (cubin, _) in self.cubins.items()}
 
 
-def assemble(kernels: Mapping[str, Kernel], architecture: str) -> Assembled:
+def assemble(kernels: Mapping[str, Kernel], architecture: str, seconds: float = 30.0) -> Assembled:
     """Assembles kernels for one architecture.
 
     Args:
         kernels: By key, as in `PlanSet.kernels`.
         architecture: e.g. `sm_90`; see `gpulabs.devices.architecture`.
+        seconds: Longest time for one kernel.
 
     Returns:
         Cubins with their resources, and a fault for each kernel that failed.
 
     Raises:
         MissingPackageError: nvJitLink or its Python bindings are not installed.
-        GraderError: nvJitLink doesn't know the architecture.
+        GraderError: nvJitLink doesn't know the architecture, or its process failed.
     """
     if not re.fullmatch(r"sm_\d{2,3}[a-z]?", architecture):
         raise GraderError(f"assemble: architecture {architecture!r}, expected one like sm_90")
-    cubins: dict[str, tuple[bytes, Resources]] = {}
-    faults: dict[str, Fault] = {}
-    for key, kernel in kernels.items():
+    for kernel in kernels.values():
         if not kernel.ptx:
             raise GraderError(f"assemble: kernel {kernel.name} has no PTX: it was planned without a CUDA compiler")
-        cubin, log = link(kernel.ptx, architecture)
-        if cubin is None:
-            message = f"{kernel.name} does not compile for {architecture}: {complaint(log)}"
-            faults[key] = Fault(FaultKind.DOES_NOT_COMPILE, message, kernel.cell, kernel.line)
+    cubins: dict[str, tuple[bytes, Resources]] = {}
+    faults: dict[str, Fault] = {}
+    answers = _answers({key: kernel.ptx for key, kernel in kernels.items()}, architecture, seconds) if kernels else {}
+    for key, kernel in kernels.items():
+        answer = answers.get(key)
+        if answer is None:
+            raise GraderError(f"assemble: no answer for {kernel.name}; run it again")
+        if answer.get("cubin"):
+            found = resources(key, kernel.ptx, architecture, answer["log"])
+            cubins[key] = base64.b64decode(answer["cubin"]), found
         else:
-            cubins[key] = cubin, resources(key, kernel.ptx, architecture, log)
+            reason = answer.get("ended") or complaint(answer["log"])
+            message = f"{kernel.name} does not compile for {architecture}: {reason}"
+            faults[key] = Fault(FaultKind.DOES_NOT_COMPILE, message, kernel.cell, kernel.line)
     return Assembled(cubins, faults)
 
 
-def link(ptx: str, architecture: str) -> tuple[bytes | None, str]:
-    """Runs nvJitLink on one PTX text; returns the cubin, or None, and the assembler's log."""
-    nvjitlink = _nvjitlink()
+def _answers(ptx: Mapping[str, str], architecture: str, seconds: float) -> dict[str, dict[str, Any]]:
+    """Runs `autograder.linking`; its answers by key."""
+    request = json.dumps({"architecture": architecture, "seconds": seconds, "ptx": ptx})
+    command = [sys.executable, "-P", "-m", "autograder.linking"]
     try:
-        handle = nvjitlink.create(3, [f"-arch={architecture}", "-verbose", "-Xptxas=-v"])
-    except nvjitlink.nvJitLinkError as error:
-        raise GraderError(f"assemble: nvJitLink does not know {architecture} ({error}); update CUDA") from error
-    try:
-        data = ptx.encode()
-        try:
-            nvjitlink.add_data(handle, nvjitlink.InputType.PTX, data, len(data), "kernel.ptx")
-            nvjitlink.complete(handle)
-        except nvjitlink.nvJitLinkError:
-            return None, _logs(nvjitlink, handle)
-        cubin = bytearray(nvjitlink.get_linked_cubin_size(handle))
-        nvjitlink.get_linked_cubin(handle, cubin)
-        return bytes(cubin), _logs(nvjitlink, handle)
-    finally:
-        nvjitlink.destroy(handle)
+        done = subprocess.run(
+            command,
+            input=request,
+            capture_output=True,
+            text=True,
+            env=own_environment(),
+            timeout=START_UP_S + seconds * len(ptx),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise GraderError("assemble: the assembler's process did not end; run it again") from error
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    for line in lines:
+        if "error" in line:
+            raise getattr(errors, line["error"]["type"], GraderError)(line["error"]["message"])
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise GraderError(f"assemble: the assembler's process ended with status {done.returncode}: {last[0]}")
+    return {line["key"]: line for line in lines}
+
+
+def own_environment() -> dict[str, str]:
+    """An environment in which a trusted child finds these packages, whatever the working folder holds."""
+    roots = [str(Path(package.__file__ or "").parents[1]) for package in (autograder, gpulabs)]
+    path = os.pathsep.join(dict.fromkeys([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def resources(key: str, ptx: str, architecture: str, log: str) -> Resources:
@@ -107,7 +137,7 @@ def resources(key: str, ptx: str, architecture: str, log: str) -> Resources:
         kernel=key,
         architecture=architecture,
         registers=int(registers.group(1)),
-        # CUDA 13's nvJitLink names spills for the first kernel of a process only; no local memory, no spills.
+        # Some of CUDA 13's logs name no spills: no local memory, no spills.
         spill_store_bytes=int(spills.group(1)) if spills else int(local.group(1)) if local else 0,
         spill_load_bytes=int(spills.group(2)) if spills else int(local.group(1)) if local else 0,
         shared_bytes=max((int(found) for found in _SHARED.findall(log)), default=0),
@@ -124,28 +154,3 @@ def complaint(log: str) -> str:
         return f"{found.group(2).strip()} (line {found.group(1)} of its PTX)"
     found = _ANY_ERROR.search(log)
     return found.group(1).strip() if found else "the assembler gave no reason"
-
-
-def _nvjitlink() -> Any:
-    try:
-        from cuda.bindings import nvjitlink
-
-        nvjitlink.version()  # finds the library itself, not only its bindings
-    except Exception as error:
-        raise MissingPackageError(
-            f'assembling kernels needs nvJitLink: pip install "numba-cuda[cu12]" ({error})'
-        ) from error
-    return nvjitlink
-
-
-def _logs(nvjitlink: Any, handle: Any) -> str:
-    logs = []
-    for size, read in (
-        (nvjitlink.get_error_log_size, nvjitlink.get_error_log),
-        (nvjitlink.get_info_log_size, nvjitlink.get_info_log),
-    ):
-        if length := size(handle):
-            buffer = bytearray(length)
-            read(handle, buffer)
-            logs.append(buffer.rstrip(b"\0").decode(errors="replace"))
-    return "\n".join(logs)

@@ -98,12 +98,14 @@ def _photo(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats]:
 
 
 def _special(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Normals with NaN and both infinities in three corners, and a pixel of zeros, so that most outputs stay finite."""
+    """Normals with NaN and both infinities in three corners, a pixel and a tap of zeros; most outputs stay finite."""
     x, w = _normals(case, rng)
     corners = rng.permutation(np.array([(0, 0), (0, -1), (-1, 0), (-1, -1)]))
     for (row, column), value in zip(corners, (np.nan, np.inf, -np.inf), strict=False):
         x[0, row, column, int(rng.integers(case.x_shape[3]))] = value
     x[0, case.x_shape[1] // 2, case.x_shape[2] // 2, :] = 0
+    # The tap that meets a pixel's own output: 0 * infinity is NaN there, which skipping zeros would miss.
+    w[(case.w_shape[0] - 1) // 2, (case.w_shape[1] - 1) // 2, :, 0] = 0
     return x, w
 
 

@@ -73,7 +73,18 @@ def diagnose(case: Case, inputs: tuple[Array, Array], got: Array, expected: Arra
         The first guess that fits, or None.
     """
     evidence = Evidence(case, *inputs, got, expected, wrong)
-    for look in (_unwritten, _all_zero, _scaled, _replayed, _shifted, _halo, _tail, _low_precision):
+    for look in (
+        _unwritten,
+        _all_zero,
+        _not_finite,
+        _scaled,
+        _replayed,
+        _shifted,
+        _halo,
+        _tail,
+        _whole,
+        _low_precision,
+    ):
         found = look(evidence)
         if found is not None:
             return found
@@ -82,12 +93,12 @@ def diagnose(case: Case, inputs: tuple[Array, Array], got: Array, expected: Arra
 
 def _unwritten(e: Evidence) -> Diagnosis | None:
     missing = np.isnan(e.got) & ~np.isnan(e.expected)
-    if not missing.any():
+    if not missing.any() or not np.isfinite(e.x).all():  # with NaN or infinity in x, a NaN may well have been computed
         return None
     if missing.all():
         return Diagnosis(
-            "unwritten", "none of them was ever written", "check that y is written and returned",
-            "Which guard keeps every thread from its write? Is the array you return the one that the kernel got?",
+            "unwritten", "all of them are NaN, which y holds before the launch", "check that every thread assigns to y",
+            "Fresh memory holds garbage, here NaN: is each output assigned once, or only added to, or never reached?",
         )  # fmt: skip
     tail = _tail_text(missing)
     if tail:
@@ -123,9 +134,33 @@ def _low_precision(e: Evidence) -> Diagnosis | None:
     )  # fmt: skip
 
 
+def _whole(e: Evidence) -> Diagnosis | None:
+    got, right = e.got[np.isfinite(e.got)], e.expected[np.isfinite(e.expected)]
+    if got.size < _MIN_INFORMATIVE or (got != np.round(got)).any() or (right == np.round(right)).mean() > 0.5:
+        return None
+    return Diagnosis(
+        "whole numbers", "all outputs are whole numbers and shouldn't be", "check the accumulator's type",
+        "Something drops the digits after the point: with which value does the accumulator start, and of which type?",
+    )  # fmt: skip
+
+
+def _not_finite(e: Evidence) -> Diagnosis | None:
+    """All wrong outputs are due to be NaN or infinite."""
+    if np.isfinite(e.expected[e.wrong]).any():
+        return None
+    return Diagnosis(
+        "not finite", "all of them where NaN or infinity is due", "check that every product is added",
+        "0 * infinity is NaN, and NaN + 1 is NaN: is a product left out, or a value compared or clipped?",
+    )  # fmt: skip
+
+
 def _scaled(e: Evidence) -> Diagnosis | None:
     used = np.isfinite(e.expected) & (e.expected != 0)
-    if used.sum() < _MIN_INFORMATIVE or np.unique(e.expected[used]).size < 2:
+    if (
+        (e.wrong & ~np.isfinite(e.expected)).any()
+        or used.sum() < _MIN_INFORMATIVE
+        or np.unique(e.expected[used]).size < 2
+    ):
         return None
     ratios = e.got[used].astype(np.float64) / e.expected[used]
     ratio = float(np.median(ratios))
@@ -216,34 +251,36 @@ def _window_mistakes(case: Case, x: Array, w: Array, y: Array) -> Iterator[tuple
         pads = [same_padding(x.shape[axis + 1], w.shape[axis], case.stride) for axis in (0, 1)]
     total = [sum(pad) for pad in pads]
 
-    def run(before: list[int], stride: int, mode: Any = "constant") -> Array:
+    def run(before: list[int], strides: tuple[int, int], mode: Any = "constant") -> Array:
         """Convolves with `before` pixels of padding above and left, and enough below and right for all of y."""
-        need = [(y.shape[axis + 1] - 1) * stride + w.shape[axis] - x.shape[axis + 1] - before[axis] for axis in (0, 1)]
+        size = [(y.shape[axis + 1] - 1) * strides[axis] + 1 for axis in (0, 1)]
+        need = [size[axis] - 1 + w.shape[axis] - x.shape[axis + 1] - before[axis] for axis in (0, 1)]
         widths = [(b, max(0, n)) for b, n in zip(before, need, strict=True)]
         padded = np.pad(x, [(0, 0), *widths, (0, 0)], mode=mode)
-        return conv2d(padded, w, stride)[:, : y.shape[1], : y.shape[2]]
+        return conv2d(padded, w)[:, : size[0] : strides[0], : size[1] : strides[1]]
 
-    top_left = [pad[0] for pad in pads]
-    if case.stride > 1:
-        yield lambda: run(top_left, 1), Diagnosis(
-            "stride", "as if the stride were 1", "check the stride",
-            "Neighbouring windows lie stride pixels apart: where does the window of output (i, j) start?",
-        )  # fmt: skip
+    t, top_left = case.stride, [pad[0] for pad in pads]
+    if t > 1:
+        for strides, text in (((1, 1), "1"), ((t, 1), "1 along the columns"), ((1, t), "1 along the rows")):
+            yield functools.partial(run, top_left, strides), Diagnosis(
+                "stride", f"as if the stride were {text}", "check the stride",
+                "Neighbouring windows lie stride pixels apart: where does the window of output (i, j) start?",
+            )  # fmt: skip
     if case.padding != "same":
         return
     start = Diagnosis(
         "padding", "as if the padding were split otherwise", "check pad_top and pad_left",
         "How many rows of padding lie above the image and how many below, if their number is odd or the stride not 1?",
     )  # fmt: skip
-    yield lambda: run([0, 0], case.stride), Diagnosis(
+    yield lambda: run([0, 0], (t, t)), Diagnosis(
         "no padding", "as if the windows started without padding", "check pad_top and pad_left",
         "Under 'same' the first window starts above and left of the image: by how much?",
     )  # fmt: skip
-    yield lambda: run([-(-t // 2) for t in total], case.stride), start
-    yield lambda: run([f // 2 for f in w.shape[:2]], case.stride), start
-    yield lambda: run([(f - 1) // 2 for f in w.shape[:2]], case.stride), start
+    yield lambda: run([-(-p // 2) for p in total], (t, t)), start
+    yield lambda: run([f // 2 for f in w.shape[:2]], (t, t)), start
+    yield lambda: run([(f - 1) // 2 for f in w.shape[:2]], (t, t)), start
     for mode, text in (("edge", "repeated"), ("wrap", "read from the opposite side")):
-        yield functools.partial(run, top_left, case.stride, mode), _outside(text)
+        yield functools.partial(run, top_left, (t, t), mode), _outside(text)
     # Negative indices wrap around in Numba; a guard below and right alone leaves those above and left.
     wrapped = np.pad(x, ((0, 0), (pads[0][0], 0), (pads[1][0], 0), (0, 0)), mode="wrap")
     wrapped = np.pad(wrapped, ((0, 0), (0, pads[0][1]), (0, pads[1][1]), (0, 0)))
@@ -251,10 +288,8 @@ def _window_mistakes(case: Case, x: Array, w: Array, y: Array) -> Iterator[tuple
 
 
 def _outside(text: str) -> Diagnosis:
-    return Diagnosis(
-        "halo", f"as if pixels outside the image were {text}", "check the halo",
-        "What does a thread read when a tap lies outside the image? Negative indices count from the end.",
-    )  # fmt: skip
+    hint = "What does a thread read when a tap lies outside the image, and what should such a tap add?"
+    return Diagnosis("halo", f"as if pixels outside the image were {text}", "check the halo", hint)
 
 
 def _shifted(e: Evidence) -> Diagnosis | None:

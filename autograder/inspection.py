@@ -45,7 +45,7 @@ def inspect(plans: PlanSet, cases: Sequence[Case], architecture: str) -> Inspect
         case = by_id.get(plan.case)
         if case is None or not case.x_shape:
             continue
-        fault = validate.check_plan(plan, case) or check_result(plan, case)
+        fault = validate.check_plan(plan, case, plans.kernels) or check_result(plan, case)
         faults += [fault] if fault else []
     if not plans.compiled:
         return Inspection(tuple(faults), note="kernels were not compiled: no CUDA compiler is installed here")

@@ -37,7 +37,7 @@ HINTS: dict[FaultKind, str] = {
     FaultKind.OUT_OF_MEMORY: "Multiply out the shape of each array that you make: how many bytes is it?",
     FaultKind.NO_LAUNCH: "A kernel starts with kernel[grid, block](...); calling it plainly doesn't run it.",
     FaultKind.DOES_NOT_COMPILE: "Numba compiles a subset of Python: look at the line it names.",
-    FaultKind.REJECTED: "The task asks for a kernel in plain Numba CUDA.",
+    FaultKind.REJECTED: "The message names what stands in the way: change that, and keep the rest.",
     FaultKind.WRONG_TYPE: "Compare what the function returns with the task.",
     FaultKind.WRONG_SHAPE: "Work out the output's shape for this case by hand.",
     FaultKind.WRONG_DTYPE: "All arrays of this lab are float32.",
@@ -180,7 +180,11 @@ def _judge_values(case: Case, output: Array, right: Array, tolerance: float, unw
     missing = unwritten or (found is not None and found.name in ("unwritten", "grid tail"))
     kind = FaultKind.NOT_WRITTEN if missing else FaultKind.WRONG_VALUES
     verdict = lost(kind, _mismatch(case, output, right, wrong, tolerance, found), "" if found is None else found.hint)
-    evidence = {"wrong outputs": f"{wrong.sum()} of {wrong.size}", "diagnosis": "" if found is None else found.name}
+    evidence = {
+        "wrong outputs": f"{wrong.sum()} of {wrong.size}",
+        "share wrong": round(float(wrong.mean()), 4),
+        "diagnosis": "" if found is None else found.name,
+    }
     return dataclasses.replace(verdict, cell=case.task, evidence=evidence)
 
 

@@ -137,8 +137,8 @@ def _explain(case: Case, value: float, right: float) -> str:
         for array, shape in zip(("x", "w", "y"), case.arguments, strict=True):
             if value + 4 * math.prod(shape) == right:
                 return f"Is {array} counted?"
-        if value * 4 == right:
-            return "Those are numbers, not bytes: how long is a float32?"
+        if value / right in (2, 0.5, 0.25):
+            return "How many bytes is a float32 long, and is each of them counted once?"
     if case.values == "roof":
         intensity, peak_gflops, bandwidth_gb_s = case.arguments
         if value in (peak_gflops, intensity * bandwidth_gb_s, max(peak_gflops, intensity * bandwidth_gb_s)):

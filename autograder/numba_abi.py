@@ -9,8 +9,12 @@ agree (both `_prepare_args` and the array's data model were read).
 from __future__ import annotations
 
 import functools
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +128,23 @@ def probe() -> str:
     return version
 
 
+@functools.cache
+def probe_apart() -> None:
+    """Runs `probe` in a process of its own, once: this one may have Numba's simulator switched on.
+
+    Raises:
+        GraderError: The layout has changed, or the compiler can't be asked.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "NUMBA_ENABLE_CUDASIM"}
+    folder = str(Path(__file__).resolve().parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join([folder, *(path for path in sys.path if path)])
+    command = [sys.executable, "-P", "-m", "autograder.numba_abi"]
+    asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if asked.returncode != 0:
+        said = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise GraderError(f"the probe of numba-cuda's argument layout failed: {said[:300]}")
+
+
 def check_roles(ptx: str, entry: str) -> None:
     """Raises GraderError unless the probe's only global pointer is parameter 4.
 
@@ -137,3 +158,7 @@ def check_roles(ptx: str, entry: str) -> None:
 
 def _probe_kernel(array: Any, index: Any, value: Any) -> None:
     array[index, 0] = value
+
+
+if __name__ == "__main__":
+    print(probe())

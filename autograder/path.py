@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from autograder import cases as case_module
-from autograder import decision, figures, isolation, oracle, planning
+from autograder import decision, figures, isolation, numba_abi, oracle, planning
 from autograder import judge as judging
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.inspection import Inspection, inspect
@@ -176,10 +176,13 @@ class _Run:
         capability = int(digits[:-1]), int(digits[-1])
         stop = threading.Event()
         self.progress("plan", "running host functions on symbolic arrays, compiling kernels")
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(3) as pool:
             try:
                 second = pool.submit(planning.simulate, simulated, folder / "simulate", stop=stop)
+                layout = pool.submit(numba_abi.probe_apart) if self.where == "gpu" else None
                 plans = planning.plan(planned, folder / "plan", capability, stop=stop)
+                if layout:
+                    layout.result()
                 self.progress("simulate", f"{sum(len(request.cases) for request in simulated)} cases")
                 return plans, second.result()
             finally:

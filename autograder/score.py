@@ -29,6 +29,7 @@ from autograder.rubric import Item, Rubric, Task
 NEEDS_GPU = "needs a GPU: answers are judged here, speed is not; run the same check where there is one"
 _MAX_REASON = 900
 _SPEED_KINDS = ("speedup", "cpu_speedup")
+_STOPPERS = (FaultKind.KERNEL_TIMEOUT, FaultKind.OUT_OF_MEMORY)
 _LAUNCH_KINDS = ("covers", "warps", "tight")
 
 
@@ -127,8 +128,9 @@ def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdic
     )
     outcome = _outcome(measurement, case)
     if outcome is None:
-        if measurement is not None and measurement.fault is not None:
-            return judge.of_fault(measurement.fault)
+        stopped = _stopped_by(measurement)
+        if stopped is not None:
+            return judge.of_fault(stopped)
         return withheld(evidence.failure or f"case {case.id} wasn't run")
     verdict = judge.judge_case(item, case, outcome, outputs.get(case.id), evidence.expected)
     if verdict.status is Status.WITHHELD and case.id not in evidence.expected and evidence.oracle_failure:
@@ -136,6 +138,14 @@ def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdic
     if item.kind == "coalescing" and verdict.status is Status.EARNED:
         return judge.judge_traffic(item, case, outcome.coalescing)
     return verdict
+
+
+def _stopped_by(measurement: Measurement | None) -> Fault | None:
+    """Finds the submission's own fault that kept later cases from running: its process was ended."""
+    if measurement is None or measurement.fault is not None:
+        return None if measurement is None else measurement.fault
+    faults = (outcome.fault for outcome in measurement.outcomes)
+    return next((fault for fault in faults if fault is not None and fault.kind in _STOPPERS), None)
 
 
 def _fault_of(task: Task, case: Case, evidence: TaskEvidence, *, planned: bool) -> Fault | None:
@@ -260,16 +270,29 @@ def _combine(verdicts: Sequence[Verdict]) -> Verdict:
     for status in (Status.LOST, Status.WITHHELD, Status.PENDING):
         those = [verdict for verdict in verdicts if verdict.status is status]
         if those:
+            told = _most_telling(those)
             counted = {"cases": len(verdicts), f"cases {status.value}": len(those)}
             # One fault of the whole task has the same reason in every case: counting adds nothing.
             several = status is Status.LOST and len({verdict.reason for verdict in those}) > 1
             more = f" ({len(those)} of {len(verdicts)} cases fail.)" if several else ""
-            return dataclasses.replace(those[0], reason=those[0].reason + more, evidence=counted | those[0].evidence)
+            return dataclasses.replace(told, reason=told.reason + more, evidence=counted | told.evidence)
     if not verdicts:
         return withheld("no case was drawn")
     first = verdicts[0]
     text = "The case is right." if len(verdicts) == 1 else f"All {len(verdicts)} cases are right."
     return Verdict(Status.EARNED, first.reason or text, evidence={"cases": len(verdicts)} | first.evidence)
+
+
+def _most_telling(verdicts: Sequence[Verdict]) -> Verdict:
+    """Picks the verdict to show of several: one with a diagnosis, and of these where the fewest outputs are wrong.
+
+    A 1x1 output that is wrong tells less than a picture of which only the last column is.
+    """
+    if verdicts[0].fault not in (FaultKind.WRONG_VALUES, FaultKind.NOT_WRITTEN):
+        return verdicts[0]
+    return min(
+        verdicts, key=lambda verdict: (not verdict.evidence.get("diagnosis"), verdict.evidence.get("share wrong", 1))
+    )
 
 
 def _item_score(rubric: Rubric, task: Task, item: Item, verdict: Verdict) -> ItemScore:

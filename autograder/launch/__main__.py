@@ -134,4 +134,7 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    # Past all destructors: in a context that a kernel has ruined they can only fail.
+    sys.stderr.flush()
+    os._exit(status)

@@ -130,7 +130,6 @@ class CudaGpu:
         self.name = str(self._device.name)
         self.architecture = f"sm_{major}{minor}"
         self.l2_bytes = int(self._device.properties.l2_cache_size)
-        self.memory_bytes = self._call(driver.cuMemGetInfo())[1]
         self._modules: list[Any] = []
         self._configs: dict[Any, Any] = {}
 
@@ -148,16 +147,17 @@ class CudaGpu:
         self._call(self._driver.cuMemFree(address))
 
     def upload(self, address: int, data: Bytes) -> None:
-        """Copies to the GPU and waits."""
-        self.synchronize()
+        """Copies to the GPU and waits; on the stream, for a plain copy is not ordered with its kernels."""
         data = np.ascontiguousarray(data)
-        self._call(self._driver.cuMemcpyHtoD(address, data.ctypes.data, data.nbytes))
+        self._call(self._driver.cuMemcpyHtoDAsync(address, data.ctypes.data, data.nbytes, self._raw_stream))
+        self.synchronize()
 
     def download(self, address: int, size: int) -> Bytes:
         """Waits for all work, copies from the GPU."""
-        self.synchronize()
         data: Bytes = np.empty(size, np.uint8)
-        self._call(self._driver.cuMemcpyDtoH(data.ctypes.data, address, size))
+        if size:
+            self._call(self._driver.cuMemcpyDtoHAsync(data.ctypes.data, address, size, self._raw_stream))
+        self.synchronize()
         return data
 
     def fill(self, address: int, word: int, words: int) -> None:

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import autograder
-import gpulabs
 from autograder import ladder
+from autograder.assemble import own_environment
 from autograder.evidence import (
     Case,
     Fault,
@@ -197,9 +196,8 @@ class _Child:
     def run(self, state: _State) -> None:
         """Runs the child to its end, or kills it when it shows no life."""
         log = self._work_dir / "launch.log"
-        roots = [str(Path(package.__file__ or "").parents[1]) for package in (autograder, gpulabs)]
-        path = os.pathsep.join(dict.fromkeys([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]))
-        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        # In bus order CUDA counts as NVML does, so that the child runs on the GPU that was asked about.
+        environment = own_environment() | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         state.running = None
         with log.open("ab") as errors_to:
             process = subprocess.Popen(

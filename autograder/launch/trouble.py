@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
+
+from gpulabs.devices import nvml_device
 
 BUSY_PERCENT = 10
 """Utilisation before our own work starts that counts as another process at work."""
+
+LOOKS, PAUSE_S = 4, 0.4
+"""NVML averages over up to a second: what a process of our own did just before has to fade first."""
 
 # Bits of nvmlClocksEventReasons. Power capping is left out: small boards reach it in every long
 # kernel, and it slows both sides of an interleaved pair alike.
@@ -17,14 +24,19 @@ _REASONS = {
 }
 
 
-def busy(device: int = 0) -> tuple[str, ...]:
-    """Says so when another process keeps the GPU busy; ask before starting own work."""
+def busy(device: int = 0, sleep: Callable[[float], None] = time.sleep) -> tuple[str, ...]:
+    """Says so when another process keeps the GPU busy at every look; ask before starting own work."""
 
     def look(nvml: Any, handle: Any) -> tuple[str, ...]:
         percent = nvml.nvmlDeviceGetUtilizationRates(handle).gpu
         return (f"another process kept the GPU {percent} % busy",) if percent > BUSY_PERCENT else ()
 
-    return _ask(look, device)
+    for number in range(LOOKS):
+        if not (found := _ask(look, device)):
+            return ()
+        if number < LOOKS - 1:
+            sleep(PAUSE_S)
+    return found
 
 
 def throttled(device: int = 0) -> tuple[str, ...]:
@@ -46,7 +58,7 @@ def _ask(look: Any, device: int) -> tuple[str, ...]:
     try:
         pynvml.nvmlInit()
         try:
-            found: tuple[str, ...] = look(pynvml, pynvml.nvmlDeviceGetHandleByIndex(device))
+            found: tuple[str, ...] = look(pynvml, nvml_device(pynvml, device))
             return found
         finally:
             pynvml.nvmlShutdown()

@@ -41,7 +41,7 @@ def watched(entries: Sequence[Entry], session: Session) -> Generator[Done, None,
         task = bar.add_task("", total=total, doing="starting")
 
         def progress(student: str, doing: str) -> None:
-            bar.update(task, doing=f"{one_line(student, 24)} {one_line(doing, 48)}")
+            bar.update(task, doing=f"{one_line(student)[:24]}: {one_line(doing)[:24]}")
 
         for done in grade_all(entries, session, progress):
             if done.kept:

@@ -93,7 +93,7 @@ def header(device: int = 0) -> DeviceHeader:
         if nvml is None:
             return base
         try:
-            return dataclasses.replace(base, **_gpu_fields(nvml, nvml.nvmlDeviceGetHandleByIndex(device), device))
+            return dataclasses.replace(base, **_gpu_fields(nvml, nvml_device(nvml, device), device))
         except nvml.NVMLError:
             return base
 
@@ -121,9 +121,23 @@ def architecture(device: int = 0) -> str:
     with _nvml() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
-                major, minor = nvml.nvmlDeviceGetCudaComputeCapability(nvml.nvmlDeviceGetHandleByIndex(device))
+                major, minor = nvml.nvmlDeviceGetCudaComputeCapability(nvml_device(nvml, device))
                 return f"sm_{major}{minor}"
     raise MissingGpuError("no GPU: no NVIDIA driver answers on this machine; `gpulabs doctor` says more")
+
+
+def nvml_device(nvml: Any, device: int = 0) -> Any:
+    """NVML's handle of the GPU that CUDA calls `device`: NVML itself ignores `CUDA_VISIBLE_DEVICES`.
+
+    Args:
+        nvml: The module `pynvml`, started.
+        device: CUDA's number.
+    """
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    name = visible[device] if device < len(visible) else str(device)
+    if name.isdecimal():
+        return nvml.nvmlDeviceGetHandleByIndex(int(name))
+    return nvml.nvmlDeviceGetHandleByUUID(name)
 
 
 def peak_gflops(compute_capability: tuple[int, int], multiprocessors: int, clock_mhz: float) -> float | None:

@@ -179,10 +179,11 @@ def test_photographs_are_bytes_and_differ_by_filter():
 
 def test_special_inputs_hold_nan_both_infinities_and_zeros_yet_leave_finite_outputs():
     one = case("special", (1, 5, 5, 2), (3, 3, 2, 2), padding="same")
-    x, _ = inputs(one)
+    x, w = inputs(one)
 
     assert np.isnan(x).sum() == np.isposinf(x).sum() == np.isneginf(x).sum() == 1
     assert (x == 0).any()
+    assert (w == 0).any()
     assert np.isfinite(cases.reference(one)).mean() > 0.4
 
 

@@ -20,7 +20,7 @@ def student(case: Case, *, flip=False, swap=False, taps=0, channels=0, replace=F
             stride=None, pads=None, outside="zero", dtype=np.float64) -> np.ndarray:  # fmt: skip
     """A student's convolution as loops, with one fault by a keyword."""
     x, w = (array.astype(dtype) for array in inputs(case))
-    t = case.stride if stride is None else stride
+    t = np.broadcast_to(case.stride if stride is None else stride, 2)
     y = np.full(reference(case).shape, np.nan)
     if pads is None:
         right = [same_padding(x.shape[a + 1], w.shape[a], case.stride)[0] for a in (0, 1)]
@@ -30,7 +30,7 @@ def student(case: Case, *, flip=False, swap=False, taps=0, channels=0, replace=F
         if not (keep and k > 0):
             acc = dtype(0)
         for r, s, c in np.ndindex(w.shape[0] - taps, w.shape[1], w.shape[2] - channels):
-            row, column = i * t + r - pads[0], j * t + s - pads[1]
+            row, column = i * t[0] + r - pads[0], j * t[1] + s - pads[1]
             if outside == "edge":
                 row, column = np.clip(row, 0, x.shape[1] - 1), np.clip(column, 0, x.shape[2] - 1)
             low = 0 if outside != "wrap" else -x.shape[1]
@@ -64,7 +64,10 @@ def test_the_loops_without_a_fault_are_right():
         ("accumulator", make(), {"keep": True}),
         ("stride", make(stride=2), {"stride": 1}),
         ("stride", make(stride=3, padding="valid"), {"stride": 1}),
+        ("stride", make(stride=2), {"stride": (2, 1)}),
+        ("stride", make(stride=2, padding="valid"), {"stride": (1, 2)}),
         ("no padding", make(), {"pads": [0, 0]}),
+        ("no padding", make(x=(1, 6, 9, 2), w=(4, 5, 2, 2), stride=3), {"pads": [0, 0]}),
         ("padding", make(w=(4, 4, 3, 2)), {"pads": [2, 2]}),
         ("padding", make(stride=2), {"pads": [1, 1]}),
         ("halo", make(), {"outside": "edge"}),
@@ -146,6 +149,32 @@ def test_wrong_last_rows_point_at_the_tail():
     got[:, 3:] += 5
 
     assert name(case, got) == "tail"
+
+
+def test_a_lost_nan_is_recognised():
+    case = make(x=(1, 5, 5, 2), w=(3, 3, 2, 2), values="special")
+    expected = reference(case)
+    got = np.nan_to_num(expected)
+
+    found = diagnose(case, inputs(case), got, expected, ~np.isfinite(expected))
+
+    assert found.name == "not finite"
+
+
+def test_a_computed_nan_is_not_taken_for_an_unwritten_output():
+    case = make(x=(1, 6, 7, 1), w=(3, 3, 1, 2), values="special")
+    expected, wrong = reference(case), reference(case).copy()
+    wrong[np.isinf(expected)] = np.nan
+
+    found = diagnose(case, inputs(case), wrong, expected, np.isinf(expected))
+
+    assert found.name == "not finite"
+
+
+def test_an_accumulator_of_whole_numbers_is_recognised():
+    case = make(values="normals")
+
+    assert name(case, np.trunc(reference(case)) + np.arange(case.w_shape[3])) == "whole numbers"
 
 
 def test_noise_gets_no_diagnosis():

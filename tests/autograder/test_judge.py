@@ -127,6 +127,17 @@ def test_nan_and_infinity_have_their_places(fill):
     assert verdict(SPECIAL, wrong, item=CLOSE, expected=right).status is Status.LOST
 
 
+def test_skipping_zeros_misses_a_nan():
+    x, w = inputs(SPECIAL)
+    padded, skipping = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), np.zeros((1, 5, 5, 2), np.float32)
+    for r, s, c, k in np.ndindex(*w.shape):
+        if w[r, s, c, k] != 0:
+            with np.errstate(invalid="ignore"):
+                skipping[..., k] += padded[:, r : r + 5, s : s + 5, c] * w[r, s, c, k]
+
+    assert verdict(SPECIAL, skipping, item=CLOSE, expected={SPECIAL.id: reference(SPECIAL)}).status is Status.LOST
+
+
 def test_outputs_are_read_by_their_header_first(tmp_path):
     good, shape, dtype, pickled, junk = (
         Case(f"t-i-{i}", "t", "i", "f", CASE.x_shape, CASE.w_shape, 1, "same") for i in range(5)

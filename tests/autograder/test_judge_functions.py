@@ -113,7 +113,8 @@ def test_numbers_are_compared_exactly():
 def test_a_forgotten_array_or_factor_gets_its_own_hint():
     shapes = (1, 4, 4, 2), (3, 3, 2, 3), (1, 2, 2, 3)
     assert number("bytes", 392, *shapes).status is Status.EARNED
-    assert number("bytes", 98, *shapes).hint.startswith("Those are numbers, not bytes")
+    assert number("bytes", 98, *shapes).hint.startswith("How many bytes is a float32")
+    assert number("bytes", 784, *shapes).hint.startswith("How many bytes is a float32")
     assert number("bytes", 392 - 4 * 54, *shapes).hint == "Is w counted?"
 
 

@@ -249,6 +249,30 @@ def test_cases_after_an_endless_kernel_are_lost_with_it():
     assert statuses("conv_first", found) == {"exact": EARNED, "photo": LOST, "close": LOST}
 
 
+def test_cases_that_an_endless_kernel_kept_from_running_are_lost_too():
+    found = evidence("conv_coalesced")
+    fault = Fault(FaultKind.KERNEL_TIMEOUT, "no end within 20 s", "conv_coalesced", 7, "conv_coalesced-exact-0")
+    outcomes = (replace(found.measurement.outcomes[0], fault=fault),)
+    found = replace(found, measurement=replace(found.measurement, outcomes=outcomes))
+
+    assert set(statuses("conv_coalesced", found).values()) == {LOST}
+
+
+def test_the_case_that_tells_most_is_shown():
+    found = evidence("conv_first")
+    outputs = dict(found.outputs)
+    for case in found.cases:
+        outputs[case.id] = outputs[case.id].copy()
+        outputs[case.id][:, :, -1] = np.nan
+    found = replace(found, outputs=outputs)
+
+    exact = one("conv_first", "exact", found)
+
+    assert found.outputs["conv_first-exact-0"].shape[1:3] == (1, 1)
+    assert "never written: the last columns" in exact.reason
+    assert exact.reason.endswith("check the tail of the grid. (5 of 5 cases fail.)")
+
+
 def test_a_failed_grader_withholds_and_says_so():
     found = evidence("conv_first", measurement=None, failure="the launcher crashed")
 

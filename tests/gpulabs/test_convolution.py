@@ -75,6 +75,18 @@ def test_nan_and_infinity_stay_within_their_windows():
     np.testing.assert_array_equal(y, [np.nan, 2, 2, 2, np.inf])
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("filters", [1, 2, 5])
+def test_zero_times_infinity_is_nan(channels, filters):
+    x, w = np.ones((1, 3, 4, channels), np.float32), np.zeros((1, 1, channels, filters), np.float32)
+    x[0, 1, 2, 0] = np.inf
+
+    y = conv2d(x, w)
+
+    assert np.isnan(y[0, 1, 2]).all()
+    assert np.isnan(y).sum() == filters
+
+
 def test_operations_and_bytes_by_hand():
     assert flops((1, 2, 2, 3), (3, 3, 2, 3)) == 2 * 12 * 18
     assert min_bytes((1, 4, 4, 2), (3, 3, 2, 3), (1, 2, 2, 3)) == 4 * (32 + 54 + 12)

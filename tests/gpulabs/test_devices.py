@@ -28,6 +28,7 @@ class FakeNvml:
         answers: dict[str, Any] = {
             "nvmlDeviceGetCount": lambda: self.count,
             "nvmlDeviceGetHandleByIndex": lambda index: index,
+            "nvmlDeviceGetHandleByUUID": lambda name: name,
             "nvmlDeviceGetCudaComputeCapability": lambda handle: [9, 0],
             "nvmlDeviceGetName": lambda handle: b"NVIDIA H100",
             "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=80_000_000_000),
@@ -92,6 +93,14 @@ def test_header_without_a_gpu() -> None:
 def test_header_is_plain_data_with_versions() -> None:
     data = devices.header().as_dict()
     assert {"python", "numpy"} <= set(data["packages"])
+
+
+@pytest.mark.parametrize(("visible", "handle"), [(None, 1), ("3,5", 5), ("GPU-a, GPU-b", "GPU-b"), ("3", 1)])
+def test_nvml_follows_the_visible_devices(monkeypatch: pytest.MonkeyPatch, visible: str | None, handle: object) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert devices.nvml_device(FakeNvml(), 1) == handle
 
 
 def test_unknown_compute_capability_has_no_peak() -> None:

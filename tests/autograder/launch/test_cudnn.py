@@ -145,6 +145,16 @@ def test_missing_front_end_is_a_note(gpu: Any, monkeypatch: pytest.MonkeyPatch) 
     assert "\n" not in timing.note
 
 
+def test_front_end_without_cudnn_is_a_note(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library() -> None:
+        raise RuntimeError("Unable to find symbol\ncudnnCreate")
+
+    monkeypatch.setattr(sys.modules["cudnn"], "create_handle", no_library)
+    x, w = np.zeros((1, 3, 3, 1), np.float32), np.zeros((1, 1, 1, 1), np.float32)
+    note = time_convolution(gpu, convolution(x.shape, w.shape, x.shape, 1), x, w).note
+    assert note.endswith("found no usable cuDNN 9 (Unable to find symbol cudnnCreate)")
+
+
 def test_no_plan_is_a_note(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Graph, "get_execution_plan_count", lambda self: 0)
     x, w = np.zeros((1, 3, 3, 1), np.float32), np.zeros((1, 1, 1, 1), np.float32)
