@@ -20,7 +20,7 @@ from autograder.program import Program
 from gpulabs.errors import BadInputError, GraderError
 
 HOST_S = 5.0
-KERNEL_S = 20.0
+KERNEL_S = 15.0
 QUIET_S = 30.0
 MAX_EVENT_BYTES = 64 * 2**20
 

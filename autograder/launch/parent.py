@@ -132,6 +132,8 @@ def measure(
         where = str(arrays_dir), str(work_dir)
         Request(plan_set.task, tuple(plans), kernels, files, *where, device, asked).save(work_dir / "request.json")
         _Child(work_dir, command or _command, timeout_s).run(state)
+        if any(o.fault and o.fault.kind is FaultKind.KERNEL_TIMEOUT for o in state.outcomes.values()):
+            break  # one endless loop is enough: the other cases would only wait for the same
         plans = [plan for plan in plans if plan.case not in state.outcomes]
         if state.race_over or (asked and asked.case in state.outcomes and state.outcomes[asked.case].fault):
             asked = None

@@ -7,6 +7,7 @@ Whatever it writes is untrusted; `autograder.planning` reads it back strictly.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.evidence import Case, Fault, Plan, decode, encode
+from autograder.evidence import Case, Fault, FaultKind, Plan, decode, encode
 
 
 class Events:
@@ -93,8 +94,10 @@ def _run_cases(
         else:
             plan = plan_kernel_case(function, case, recorder, limits["host_s"])
         if isinstance(plan, Fault):
-            events.fault(name, plan)
-            if plan.case is None:
+            # One endless loop is enough: the other cases would only wait for the same.
+            whole = plan.kind is FaultKind.HOST_TIMEOUT
+            events.fault(name, dataclasses.replace(plan, case=None) if whole else plan)
+            if whole or plan.case is None:
                 return
             continue
         for key in {launch.kernel for launch in plan.launches} - told:
@@ -111,7 +114,6 @@ def _simulate(
 ) -> None:
     import numpy as np
 
-    from autograder.evidence import FaultKind
     from autograder.worker import simulation
 
     simulation.install()

@@ -115,7 +115,7 @@ def host_fault(name: str, case: str, error: BaseException, seconds: float) -> Fa
     """The fault of an exception that a host function raised."""
     where = place(error)
     if isinstance(error, TimeIsUpError):
-        text = f"{name}: no end within {seconds:g} s, an endless loop on the host"
+        text = f"{name}: no end within {seconds:g} s, an endless loop on the host (or work that belongs into a kernel)"
         return _fault(FaultKind.HOST_TIMEOUT, text, error, case)
     if isinstance(error, NotImplementedError):
         return Fault(FaultKind.NOT_ATTEMPTED, f"{name}: not written yet", *where)

@@ -25,6 +25,8 @@ WARP = 32
 POISON = np.array(0x7FC0DEAD, np.uint32).view(np.float32)[()]
 """A NaN with a payload of its own: an output that still holds it was never written."""
 
+STACK_BYTES = 512 * 1024
+
 BARRIERS = frozenset(
     [
         "syncthreads",
@@ -93,8 +95,10 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Makes the simulator let the threads of a block take turns."""
+    """Makes the simulator let the threads of a block take turns, and gives those that can't small stacks."""
     sim_kernel.BlockManager = TurnTaking
+    # A block has up to 1,024 threads: at the usual 8 MiB each they would not fit the worker's memory.
+    threading.stack_size(STACK_BYTES)
 
 
 class TurnTaking(sim_kernel.BlockManager):  # type: ignore[misc]

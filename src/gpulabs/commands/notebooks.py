@@ -54,7 +54,7 @@ def check(
     from autograder.path import grade  # after what can be wrong with the command: it imports Numba
 
     with terminal.progress(f"checking {file.name}") as progress:
-        result = grade(file, lab.id, tasks=tasks, device=device, progress=progress)
+        result = grade(file, lab.id, tasks=tasks, device=device, progress=progress, pictures=report is not None)
     if report:
         from autograder.report import write
 

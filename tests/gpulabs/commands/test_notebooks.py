@@ -32,7 +32,7 @@ def graded(monkeypatch):
     calls = []
 
     def set_up(*items, error=None):
-        def grade(notebook, lab, *, student="", tasks=None, seed=None, device="auto", progress=None):
+        def grade(notebook, lab, *, student="", tasks=None, seed=None, device="auto", progress=None, pictures=True):
             calls.append({"notebook": notebook, "lab": lab, "tasks": tasks, "device": device})
             progress("plan", "conv_first")
             if error:
