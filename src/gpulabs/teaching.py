@@ -139,14 +139,14 @@ def recorded(name: str = "lab1_ladder", folder: Path | None = None) -> dict[str,
     """Prints times recorded on a GPU, for those who have none, and returns GFLOP/s by kernel.
 
     Args:
-        name: Of the record in `benchmarks/results`.
-        folder: Where to look; the package's and the checkout's folder by default.
+        name: Of the record.
+        folder: Where to look; a checkout's `benchmarks/results`, then the package by default.
 
     Returns:
         Kernel -> GFLOP/s; empty where no record is installed.
     """
     here = Path(__file__).resolve()
-    places = [folder] if folder else [here.parent / "recorded", here.parents[2] / "benchmarks" / "results"]
+    places = [folder] if folder else [here.parents[2] / "benchmarks" / "results", here.parent / "recorded"]
     for path in (place / f"{name}.json" for place in places):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
@@ -154,11 +154,12 @@ def recorded(name: str = "lab1_ladder", folder: Path | None = None) -> dict[str,
             rows = [(str(r["kernel"]), float(r["median_ms"]), float(r["gflops"])) for r in data["rows"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-        print(f"Recorded on one {device}:")
+        workload = f", {data['workload']}" if data.get("workload") else ""
+        print(f"Recorded on one {device}{workload}:")
         for kernel, median_ms, gflops in rows:
             print(f"  {kernel:<16} {median_ms:8.3f} ms  {gflops:8,.0f} GFLOP/s")
         return {kernel: gflops for kernel, _, gflops in rows}
-    print("No recorded GPU times are installed here; they come with the repository, in benchmarks/results.")
+    print("No recorded GPU times are installed here.")
     return {}
 
 

@@ -27,6 +27,7 @@ import os
 import sys
 import textwrap
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -212,6 +213,7 @@ def print_items(items: Sequence[ItemScore]) -> None:
 
     rows: list[tuple[Any, ...]] = []
     reasons: dict[tuple[str, str, str], list[str]] = {}  # several items may share one
+    most = Counter(item.task for item in items)
     task = ""
     for item in items:
         points = f"{item.points:g} / {item.max_points:g}"
@@ -223,7 +225,8 @@ def print_items(items: Sequence[ItemScore]) -> None:
     print_table(("task", "item", "points", "status"), rows, right=(2,))
     width = min(console().width, PIPE_WIDTH)
     for (task, status_name, reason), titles in reasons.items():
-        heading = Text(plain(f"{task}, {'; '.join(titles)}: "))
+        which = "all items" if len(titles) == most[task] > 1 else "; ".join(titles)
+        heading = Text(plain(f"{task}, {which}: "))
         heading.append(status_name, STATUS_STYLES[status_name])
         console().print(heading)
         print(textwrap.fill(plain(reason), width, initial_indent="  ", subsequent_indent="  "))

@@ -114,3 +114,9 @@ def _put_gpu(monkeypatch: pytest.MonkeyPatch, simulated: bool) -> None:
     vars(timing).update(time_gpu=lambda call: SimpleNamespace(median_ms=2.0, low_ms=1.9, high_ms=2.2))
     monkeypatch.setitem(sys.modules, "numba", numba)
     monkeypatch.setitem(sys.modules, "gpulabs.timing", timing)
+
+
+def test_the_package_brings_times_for_those_without_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    found = teaching.recorded()
+    assert 1.5 < found["coalesced"] / found["naive"] < 4
+    assert "H100" in capsys.readouterr().out

@@ -176,9 +176,12 @@ def test_item_table(capsys, monkeypatch):
 
 def test_items_that_share_a_reason_are_told_together(capsys):
     terminal.print_items([item(Status.PENDING, reason="needs a GPU")] * 2)
-    assert capsys.readouterr().out.endswith(
-        "conv_first, exact on integers; exact on integers: pending\n  needs a GPU\n"
-    )
+    assert capsys.readouterr().out.endswith("conv_first, all items: pending\n  needs a GPU\n")
+
+
+def test_items_that_share_a_reason_are_named_where_others_of_the_task_dont(capsys):
+    terminal.print_items([item(Status.EARNED, 12.0), *[item(Status.PENDING, reason="needs a GPU")] * 2])
+    assert "conv_first, exact on integers; exact on integers: pending\n" in capsys.readouterr().out
 
 
 def test_a_place_in_another_cell_is_named():

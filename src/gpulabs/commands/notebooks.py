@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import shutil
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,8 +88,9 @@ def _as_json(result: Result) -> dict[str, Any]:
 def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
     from autograder.result import Status
 
+    width = min(terminal.console().width, terminal.PIPE_WIDTH)
     for name, value in header(result.device):
-        print(terminal.plain(f"{name:<20} {value}"))
+        print(terminal.plain(textwrap.fill(f"{name:<14} {value}", width, subsequent_indent=" " * 15)))
     terminal.print_items(result.items)
     for note in result.notes:
         print(terminal.plain(f"note: {note}"))
@@ -117,11 +119,20 @@ def header(device: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def hint(lab_name: str, task: str, as_json: bool) -> int:
-    """Prints the next hint of a task."""
+def hint(lab_name: str, task: str | None, as_json: bool) -> int:
+    """Prints the next hint of a task.
+
+    Raises:
+        BadInputError: No task, or none of this lab; the message lists them.
+    """
     from gpulabs import hints
 
     lab = labs.find(lab_name)
+    if task is None:
+        from autograder import rubric
+
+        known = ", ".join(entry.id for entry in rubric.load(lab.id).tasks)
+        raise BadInputError(f"a hint for which task? gpulabs hint {lab.short} TASK, where TASK is one of {known}")
     _tasks(lab, task)
     text = hints.next_hint(lab.id, task)
     if as_json:
