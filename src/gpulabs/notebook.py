@@ -188,6 +188,8 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
 def _why(item: ItemScore) -> str:
     """An item's reason, where in the notebook, and its hint, indented below its title."""
     where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
+    if f"line {item.line})" in item.reason:  # a fault may have named it
+        where = ""
     reason = [item.reason + where] if item.reason else []
     hint_text = _HINT_COMMAND.sub(r'hint("\1")', item.hint)  # a notebook has a call where a terminal has a command
     return "\n".join(_wrapped(text, _INDENT) for text in [*reason, *([f"Hint: {hint_text}"] if hint_text else [])])

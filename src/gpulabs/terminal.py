@@ -233,7 +233,7 @@ def print_items(items: Sequence[ItemScore]) -> None:
 
 
 def _place(item: ItemScore) -> str:
-    if not item.cell:
+    if not item.cell or (item.line and f"line {item.line})" in item.reason):  # a fault may have named it
         return ""
     cell = "" if item.cell == item.task else f"cell {item.cell}"
     line = f"line {item.line}" if item.line else ""
@@ -245,7 +245,9 @@ def verdict(result: Result) -> str:
     """Returns the one line that sums a result up; pending and withheld points are named."""
     from autograder.result import Status
 
-    line = f"{result.lab}: {result.points:g} of {result.max_points:g} points"
+    tasks = {item.task for item in result.items}
+    graded = f"{result.lab}, {tasks.pop()}" if len(tasks) == 1 else result.lab
+    line = f"{graded}: {result.points:g} of {result.max_points:g} points"
     pending = result.points_with(Status.PENDING)
     withheld = result.points_with(Status.WITHHELD)
     if pending:

@@ -187,6 +187,7 @@ def test_items_that_share_a_reason_are_named_where_others_of_the_task_dont(capsy
 def test_a_place_in_another_cell_is_named():
     assert terminal._place(item(Status.LOST, cell="helpers", line=2)) == " (cell helpers, line 2)"
     assert terminal._place(item(Status.LOST, cell="conv_first")) == ""
+    assert terminal._place(item(Status.LOST, cell="conv_first", line=4, reason="outside (cell a, line 4): x")) == ""
 
 
 def test_aborts_of_typer_count_as_ctrl_c(capsys):

@@ -63,7 +63,7 @@ def check(
     if as_json:
         terminal.print_json(_as_json(result))
     else:
-        _show(result, lab, report)
+        _show(result, lab, report, single=task is not None)
     return terminal.exit_code(result)
 
 
@@ -85,7 +85,7 @@ def _as_json(result: Result) -> dict[str, Any]:
     return {**record, "points": result.points, "max_points": result.max_points}
 
 
-def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
+def _show(result: Result, lab: labs.Lab, report: Path | None, single: bool) -> None:
     from autograder.result import Status
 
     width = min(terminal.console().width, terminal.PIPE_WIDTH)
@@ -100,10 +100,12 @@ def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
     lost = next((item for item in result.items if item.status == Status.LOST), None)
     if lost:
         if lost.hint:
-            print(terminal.plain(f"hint: {lost.hint}"))
+            print(terminal.plain(textwrap.fill(f"hint: {lost.hint}", width, subsequent_indent=" " * 6)))
         print(f"next: gpulabs hint {lab.short} {lost.task}")
     elif result.points_with(Status.WITHHELD):
         print(f"next: run it again; if it stays, gpulabs doctor says what is wrong, or add --report {lab.short}.html")
+    elif single:
+        print(f"next: gpulabs check {lab.short} grades all tasks")
     else:
         print(f"next: gpulabs submit {lab.short}")
 
