@@ -58,3 +58,14 @@ def test_documents_link_to_files_that_exist():
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("package", ["src/gpulabs", "autograder"])
+def test_the_architecture_names_every_module_and_none_that_is_gone(package):
+    import re
+
+    folder = ROOT / package
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(rf"`{folder.name}\.(\w+)`", text))
+    assert named == {module for module in modules if not module.startswith("__")}
