@@ -633,4 +633,6 @@ roofline(roof, points)
 # gpulabs submit lab1
 # ```
 #
+# On Colab: *File > Download > .ipynb*, and hand in that file. The checks above are the same grader.
+#
 # Points that are *pending* need a GPU; they are settled on your instructor's machine and cost you nothing.
