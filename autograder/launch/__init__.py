@@ -10,6 +10,9 @@ the process that the parent kills; an illegal access ruins that process's contex
     race.py      pairs of timed runs until the decision is final
     arena.py     where arrays lie, between guard bands
     gpu.py       cuda.core and the driver, the only module that knows their versions
+    request.py   what the parent asks, what the child answers
+    trouble.py   signs that a timing can't be trusted
+    profiled.py  one cuDNN plan alone, for a profiler
     cudnn.py     cuDNN's own time, when its Python front end is installed
 """
 
