@@ -42,8 +42,8 @@ def main() -> int:
         release = ROOT / "labs" / LAB / f"{LAB}.ipynb"
         found: dict[str, Any] = {"check": _time_check(right, options.device, options.repeat)}
         found["whole"] = {
-            "solution": _summary(path.grade(right, LAB, device=options.device)),
-            "release": _summary(path.grade(release, LAB, device=options.device)),
+            "solution": _staged(right, options.device),
+            "release": _staged(release, options.device),
         }
         found["corpus"] = [_examine(example, work, options.device) for example in _corpus()]
     surprises = [entry["name"] for entry in found["corpus"] if not entry["as_expected"]]
@@ -91,6 +91,20 @@ def _time_check(notebook: Path, device: str, repeat: int) -> dict[str, Any]:
     }
 
 
+def _staged(notebook: Path, device: str) -> dict[str, Any]:
+    """Grades a whole notebook and notes when each stage began."""
+    began = time.monotonic()
+    stages: list[tuple[float, str, str]] = []
+    result = path.grade(
+        notebook,
+        LAB,
+        device=device,
+        pictures=False,
+        progress=lambda stage, detail: stages.append((round(time.monotonic() - began, 2), stage, detail)),
+    )
+    return _summary(result) | {"stages": stages}
+
+
 def _summary(result: Result) -> dict[str, Any]:
     speed = {item.item: item.evidence for item in result.items if item.item in ("speed", "cpu")}
     return {
@@ -133,6 +147,8 @@ def _print(found: dict[str, Any]) -> None:
     for name, summary in found["whole"].items():
         points = f"{summary['points']:g} of {summary['max_points']:g}"
         print(f"{name}: {points} in {summary['duration_s']} s, {summary['oracle']}")
+        for began, stage, detail in summary["stages"]:
+            print(f"  {began:6.2f} s  {stage}  {detail}")
     rows = [
         (entry["name"], "yes" if entry["as_expected"] else "NO", " ".join(entry["lost"]) or "-", entry["duration_s"])
         for entry in found["corpus"]
