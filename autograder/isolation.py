@@ -185,7 +185,10 @@ def _readable() -> list[str]:
     wanted += [str(Path(path)) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path]
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         wanted += [os.environ[variable]] if os.environ.get(variable) else []
-    return [path for path in dict.fromkeys(wanted) if Path(path).exists()]
+    there = [path for path in dict.fromkeys(wanted) if Path(path).exists()]
+    whole = [Path(path) for path in there if not Path(path).is_symlink()]
+    # What lies in a folder that is bound already is there with it.
+    return [path for path in there if not any(parent in whole for parent in Path(path).parents)]
 
 
 def _bubblewrap(bwrap: str, folder: Path, command: Sequence[str]) -> list[str]:
