@@ -192,6 +192,17 @@ def test_barriers_make_threads_wait(tmp_path):
     assert np.load(tmp_path / f"{CASE.id}.npy").ravel().tolist() == list(range(23, -1, -1))
 
 
+def test_threads_that_ended_hold_up_no_barrier_and_votes_count(tmp_path):
+    source = HEAD + (
+        "@cuda.jit\ndef kernel(x, w, y):\n    i = cuda.threadIdx.x\n    if i >= 24:\n        return\n"
+        "    many = cuda.syncthreads_count(i % 3 == 0)\n    y[0, 0, 0, i] = many\n"
+        "def f(x, w):\n    y = cuda.device_array((1, 1, 1, 24), np.float32)\n    kernel[1, 32](x, w, y)\n    return y\n"
+    )
+    simulated(tmp_path, source)
+
+    assert np.load(tmp_path / f"{CASE.id}.npy").ravel().tolist() == [8.0] * 24
+
+
 @pytest.mark.parametrize(
     ("old", "new", "kind", "sentence"),
     [
