@@ -129,7 +129,8 @@ class _Run:
             plans, simulated = self._work(chosen, cases, folder, architecture)
             measure = functools.partial(self._measure, cases, plans, simulated, folder, architecture)
             quiet = [task for task in chosen if not self._races(task)]
-            with ThreadPoolExecutor(max(1, len(quiet))) as pool:
+            with ThreadPoolExecutor(len(quiet) + 2) as pool:
+                device, used = pool.submit(devices.header), pool.submit(_data_sets, cases)
                 found = dict(zip([task.id for task in quiet], pool.map(measure, quiet), strict=True))
             # The oracle may use the GPU: it has to be done before anything is timed.
             answer, failure = self._expect(asked)
@@ -158,10 +159,10 @@ class _Run:
             sha256=self.submission.sha256,
             items=tuple(scores),
             figures=tuple(pictures),
-            device=dataclasses.asdict(devices.header()) | {"where": self.where},
+            device=dataclasses.asdict(device.result()) | {"where": self.where},
             isolation=f"{tier.name}: {tier.description}",
             oracle=answer.description if answer else "exact integers only" + (f" ({failure})" if failure else ""),
-            data_sets=_data_sets(cases),
+            data_sets=used.result(),
             seed=self.seed,
             started_at=started_at.isoformat(timespec="seconds"),
             duration_s=round(time.monotonic() - began, 2),
