@@ -58,3 +58,17 @@ def test_documents_link_to_files_that_exist():
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_tables_of_measurements_are_those_of_the_recorded_results() -> None:
+    import subprocess
+    import sys
+
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "result_tables.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert found.returncode == 0, found.stdout + found.stderr
