@@ -17,7 +17,6 @@ from typing import Any
 
 from benchmarks import record
 
-
 COMMAND = (
     "PYTHONPATH=src:. python -m benchmarks.solution_notebook run NOTEBOOK --out benchmarks/results/lab1_notebook.json"
 )
