@@ -37,7 +37,8 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: $(STAMP)  ## Grade the example submissions of Lab 1; scoreboard and HTML report
 	@$(BIN)/autograder demo --out "$(DEMO_REPORT)"
 
-test: lint pytest  ## Run the linters, the type checker and all tests
+# Types are checked against the newest libraries only: older ones have other stubs, not other behaviour.
+test: $(if $(CONSTRAINTS),,lint) pytest  ## Run the linters, the type checker and all tests
 
 lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 	@echo "ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
