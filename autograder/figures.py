@@ -46,10 +46,10 @@ def figures(
         expected: The oracle's outputs of real-valued cases, by case id.
 
     Returns:
-        One for each photograph, and one map of the first case with wrong outputs, if there is one.
+        One for each photograph, and one map of the largest case with wrong outputs, if there is one.
     """
-    drawn: list[Figure] = []
-    mapped = False
+    photos: list[Figure] = []
+    maps: list[tuple[Case, Array, Array, Array]] = []
     for case in cases:
         output = outputs.get(case.id)
         if task.item(case.item).kind == "speedup":  # its workload is large, and no picture of it tells more
@@ -58,13 +58,19 @@ def figures(
         if output is None or right is None or output.shape != right.shape or output.dtype != np.float32:
             continue
         if case.values == "photo":
-            drawn.append(photo_figure(case, output, right))
-        elif not mapped:
+            photos.append(photo_figure(case, output, right))
+        else:
             wrong = differs(output, right, _tolerance(task.item(case.item)))
             if wrong.any():
-                drawn.append(error_figure(case, output, right, wrong))
-                mapped = True
-    return tuple(drawn)
+                maps.append((case, output, right, wrong))
+    if not maps:
+        return tuple(photos)
+    return (error_figure(*max(maps, key=lambda entry: _tells(entry[3]))), *photos)
+
+
+def _tells(wrong: Array) -> tuple[int, float]:
+    """How much a map of wrong outputs tells: a large image more than a small one, a pattern more than all of them."""
+    return wrong.shape[1] * wrong.shape[2], -float(wrong.mean())
 
 
 def photo_figure(case: Case, output: Array, expected: Array) -> Figure:
@@ -80,7 +86,7 @@ def photo_figure(case: Case, output: Array, expected: Array) -> Figure:
     wrong = np.asarray(differences.any(axis=2))
     channel = int(np.argmax(differences.sum(axis=(0, 1))))
     name = FILTER_NAMES[channel % len(FILTER_NAMES)]
-    canvas, (left, middle, right) = _canvas(3, x.shape[1] / x.shape[2])
+    canvas, (left, middle, right) = _canvas(3, x.shape[1] / x.shape[2], below=0.5)
     left.imshow(x[0].astype(np.uint8), interpolation="nearest")
     left.set_title("the photograph")
     shades = _color_map("gray")
@@ -92,6 +98,7 @@ def photo_figure(case: Case, output: Array, expected: Array) -> Figure:
     right.set_title("no pixel differs" if share == 0 else f"{_percent(share)} of the pixels differ")
     for axes in (left, middle, right):
         axes.set_axis_off()
+        axes.set_anchor("N")  # an output has fewer rows than its photograph: level the titles
     if share:
         _legend(canvas, bool(np.isnan(output[0]).any()))
     verdict = "every pixel is right" if share == 0 else f"{_percent(share)} of the pixels are wrong{_where(wrong)}"
@@ -115,15 +122,15 @@ def error_figure(case: Case, output: Array, expected: Array, wrong: Array) -> Fi
 
     image = int(np.argmax(wrong.sum(axis=(1, 2, 3))))
     channels = min(wrong.shape[3], _MAX_PANELS)
-    canvas, panels = _canvas(channels, wrong.shape[1] / wrong.shape[2])
+    canvas, panels = _canvas(channels, wrong.shape[1] / wrong.shape[2], below=1.0)
     missing = np.isnan(output) & ~np.isnan(expected)
     for k, axes in enumerate(panels):
         shown = np.where(missing[image, :, :, k], np.nan, 0)
         _draw_map(axes, shown, wrong[image, :, :, k])
         axes.set_title(f"y[{image}, i, j, {k}]")
         axes.set_xlabel("column j")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     panels[0].set_ylabel("row i")
     _legend(canvas, bool(missing[image].any()))
     short = case.id.removeprefix(f"{case.task}-")
@@ -144,13 +151,19 @@ def _draw_map(axes: matplotlib.axes.Axes, values: Array, wrong: Array) -> None:
     axes.imshow(kinds, cmap=colors, vmin=-0.5, vmax=2.5, interpolation="nearest")
 
 
-def _canvas(panels: int, ratio: float) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:
-    """Makes a figure of panels side by side; `ratio` is the height of a panel over its width."""
+def _canvas(panels: int, ratio: float, below: float) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:
+    """Makes a figure of panels side by side.
+
+    Args:
+        panels: How many.
+        ratio: Height of a panel over its width.
+        below: Inches for titles, labels and a legend.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
     width = 9.0 / max(panels, 3)
-    canvas = Canvas(figsize=(width * panels + 0.3, width * min(max(ratio, 0.4), 1.6) + 1.1), layout="constrained")
+    canvas = Canvas(figsize=(width * panels + 0.3, width * min(max(ratio, 0.4), 1.6) + below), layout="constrained")
     FigureCanvasAgg(canvas)
     axes = list(canvas.subplots(1, panels, squeeze=False)[0])
     for one in axes:

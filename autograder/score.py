@@ -26,7 +26,7 @@ from autograder.judge_functions import judge_launch, judge_value
 from autograder.result import ItemScore, Status
 from autograder.rubric import Item, Rubric, Task
 
-NEEDS_GPU = "needs a GPU: answers are judged here, speed is not; run the same check where there is one"
+NEEDS_GPU = "Needs a GPU: this machine judges answers, not speed. Run the same check where there is one."
 _MAX_REASON = 900
 _SPEED_KINDS = ("speedup", "cpu_speedup")
 _STOPPERS = (FaultKind.KERNEL_TIMEOUT, FaultKind.OUT_OF_MEMORY)

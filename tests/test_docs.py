@@ -72,3 +72,14 @@ def test_tables_of_measurements_are_those_of_the_recorded_results() -> None:
     )
 
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("package", ["src/gpulabs", "autograder"])
+def test_the_architecture_names_every_module_and_none_that_is_gone(package):
+    import re
+
+    folder = ROOT / package
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(rf"`{folder.name}\.(\w+)`", text))
+    assert named == {module for module in modules if not module.startswith("__")}

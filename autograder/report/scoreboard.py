@@ -44,10 +44,11 @@ def tables(results: Sequence[Result], unicode: bool = True) -> list[Table]:
             box=SIMPLE_HEAD if unicode else ASCII,
             title_justify="left",
             caption_justify="left",
+            pad_edge=False,
         )
         table.add_column("student", overflow="fold")
         for task in board.tasks:
-            table.add_column(Text(task), justify="right")
+            table.add_column(Text(task.replace("_", "_\n", 1)), justify="right")  # five tasks fit 80 columns
         table.add_column(f"of {board.max_points}", justify="right")
         for row in board.rows:
             total = Text(row.points, style="bold")

@@ -30,7 +30,8 @@
 # | 5 | `count_flops`, `count_bytes`, `attainable_gflops`: the roofline | 15 |
 #
 # Every stage goes the same way: the **idea**, a **prediction** (a number, before you know it), your **code**, a **check**,
-# a **measurement**, and the **gap** between prediction and measurement. You need Python and NumPy, no GPU experience.
+# a **measurement**, and the **gap** between prediction and measurement, first in your words and then in ours. Points come
+# from the checks alone; predictions and explanations are for you. You need Python and NumPy, no GPU experience.
 
 # %% [markdown]
 # ## Set up
@@ -106,11 +107,11 @@ filtered_photographs({"x": grey, "y = 1 - x": y.copy_to_host()})
 my_prediction = ...
 
 # %%
-compare(my_prediction, math.ceil(21 / 8) * math.ceil(13 / 4) * 8 * 4, "threads")
-block_map(w_out=21, h_out=13, block=(8, 4))
+picture = block_map(w_out=21, h_out=13, block=(8, 4))
+compare(my_prediction, math.ceil(21 / 8) * math.ceil(13 / 4) * 8 * 4, "threads", show=picture)
 
 # %% [markdown]
-# The hatched threads found no pixel and left at the `if`. Without it they would write outside the array: on a GPU that is
+# The picture appears once you have predicted. Its hatched threads found no pixel and left at the `if`. Without it they would write outside the array: on a GPU that is
 # no exception but silent damage to whatever lies there.
 
 # %% [markdown]
@@ -122,7 +123,8 @@ block_map(w_out=21, h_out=13, block=(8, 4))
 # $$y[n, i, j, k] = \sum_{r}\sum_{s}\sum_{c} x[n,\ i + r,\ j + s,\ c] \cdot w[r, s, c, k]$$
 #
 # - `x` holds images, **NHWC**: image n, row, column, channel c (red, green, blue).
-# - `w` holds filters, **HWIO**: row r, column s, channel in c, channel out k. Each k is a filter of its own.
+# - `w` holds filters, **HWIO**: row r, column s, channel in c, channel out k. Each k is a filter of its own. One product of
+#   the sum, one (r, s, c), is called a **tap**.
 # - `y` is NHWC again, with K channels. Windows stay inside, so it has H - R + 1 rows and W - S + 1 columns.
 
 # %%
@@ -145,8 +147,9 @@ compare(my_prediction, filters[:, :, :, 0].size, "multiplications")
 # One trap: a bare `0.0` is double precision to Numba, which many GPUs compute 32 to 64 times slower. Start your sum with
 # `np.float32(0)`.
 #
-# All that a function needs goes into its cell, imports too, and the first line stays as it is: the check finds the cell by
-# it. Stuck? Run `hint("conv_first")` in a new cell; each call says a bit more.
+# Replace each `raise NotImplementedError(...)`. The first line stays as it is: the check finds the cell by it. Imports,
+# constants and helper functions of other cells count too, if you ran them. Stuck? Run `hint("conv_first")` in a new cell;
+# each call says a bit more.
 
 # %% nbgrader={"grade": false, "grade_id": "conv_first", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: conv_first
@@ -216,15 +219,20 @@ x = rng.random(lab.size(gpu=(64, 58, 58, 64), simulator=(1, 6, 6, 2)), np.float3
 w = rng.random((3, 3, x.shape[3], x.shape[3]), np.float32)
 gflops = measure(conv_first, x, w)
 if not lab.gpu:
-    gflops = recorded().get("naive")           # a kernel like yours, timed on an H100
+    gflops = recorded("naive").get("naive")    # a kernel like yours, timed on an H100
 if gflops is not None:
     roof = roof_for(lab.gpu)                   # of your GPU; without one, of the H100
     compare(my_prediction, 100 * gflops / roof.peak_gflops, f"% of the peak of {roof.name}")
 
 # %% [markdown]
-# **The gap.** A first kernel of this kind reaches a percent or two of an H100. Nothing is wrong with your arithmetic: the
-# cores wait for data. For each multiplication and addition a thread fetches two numbers from memory, and your threads fetch
-# them in an order that the memory dislikes. Stage 4 is about that order.
+# **Explain.** What might the cores be doing most of the time, if not arithmetic?
+#
+# > *Double-click here and write a sentence or two, before you read on. Not graded.*
+
+# %% [markdown]
+# **The gap.** A first kernel of this kind reaches less than 1 % of an H100: 0.5 of its 67 TFLOP/s. Nothing is wrong with
+# your arithmetic: the cores wait for data. For each multiplication and addition a thread fetches two numbers from memory,
+# and your threads fetch them in an order that the memory dislikes. Stage 4 is about that order.
 
 # %% [markdown]
 # ---
@@ -249,8 +257,8 @@ my_prediction = ...
 from gpulabs.convolution import output_shape, same_padding
 
 top, bottom = same_padding(6, 3, 2)            # size, filter, stride -> zeros before, zeros after
-compare(my_prediction, top, "rows above")
-window_map(h=6, w=7, filter=(3, 3), stride=2, padding="same")
+picture = window_map(h=6, w=7, filter=(3, 3), stride=2, padding="same")
+compare(my_prediction, top, "rows above", show=picture)
 
 # %% [markdown]
 # Uneven padding is the classic slip here: with one row too many, everything shifts by a pixel.
@@ -313,7 +321,10 @@ photo = shrink(load("photographs")["flower"], step=lab.size(gpu=1, simulator=4))
 half = run(conv_strided, photo[None], filters, 2, "same")
 if half is not None:
     print("x", photo[None].shape, "-> y", half.shape)
-filtered_photographs({"photograph": photo, "sharpened, half the size": None if half is None else half[0].clip(0, 1)})
+filtered_photographs({
+    "photograph": photo,
+    "sharpened, half the size": None if half is None else half[0].clip(0, 1),
+})
 
 # %% [markdown]
 # **Measure.** **Predict:** stride 2 leaves a quarter of the outputs. How many times less time does it take?
@@ -330,6 +341,11 @@ if one is not None and two is not None:
     compare(my_prediction, 4 * two / one, "times less")  # a quarter of the operations, at their own rates
 
 # %% [markdown]
+# **Explain.** A quarter of the outputs: why might the time not fall to a quarter?
+#
+# > *Double-click here and write a sentence or two, before you read on. Not graded.*
+
+# %% [markdown]
 # **The gap.** If it came out below 4: the arithmetic fell to a quarter, but the image is still read as a whole. A pixel that
 # is fetched once serves 9 windows at stride 1, but only 1, 2 or 4 at stride 2. Work done and data moved are two different
 # things; stage 5 counts both.
@@ -344,7 +360,7 @@ if one is not None and two is not None:
 # - Threads run in **warps** of 32 with neighbouring x, all doing the same instruction at once. A block that is no multiple
 #   of 32 wastes the rest of its last warp.
 # - A block has at most 1,024 threads, and at most 64 in z. A grid has at most 65,535 blocks in y and in z.
-# - Too few threads a block (below 64) keep a processor from having enough warps to switch to while others wait.
+# - A GPU hides waiting by switching to another warp. Blocks of fewer than 64 threads leave it too few to switch to.
 #
 # From here on let **x run over channels k, y over columns, z over the rows of all images** (n * h_out of them).
 # Stage 4 shows why.
@@ -356,13 +372,14 @@ if one is not None and two is not None:
 my_prediction = ...
 
 # %%
-compare(my_prediction, 100 * (1 - 20 * 10 / (32 * 12)), "%")
-block_map(w_out=20, h_out=10, block=(32, 4), names=("channels", "columns"))
+picture = block_map(w_out=20, h_out=10, block=(32, 4), names=("channels", "columns"))
+compare(my_prediction, 100 * (1 - 20 * 10 / (32 * 12)), "%", show=picture)
 
 # %% [markdown]
 # **Implement.** One fixed block suits some shapes and wastes most of its threads on others (think of 3 channels). Write a
-# function that fits the block to the shape: whole warps, 64 to 1,024 threads, and never fewer than a quarter of all threads
-# with an output to compute. Shrink an axis of the block that is longer than its outputs.
+# function that fits the block to the shape: whole warps, 64 to 1,024 threads a block, and **at least a quarter of a
+# launch's threads with an output to compute** (asked for from 4 images of 8 x 8 x 3 on: a single output can't fill a warp).
+# Shrink an axis of the block that is longer than its outputs.
 
 # %% nbgrader={"grade": false, "grade_id": "launch_config", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: launch_config
@@ -396,6 +413,11 @@ for n, h_out, w_out, k in [(1, 1, 1, 1), (8, 30, 30, 3), (64, 56, 56, 64), (128,
     print(f"{n:4} x {h_out} x {w_out} x {k}: grid {grid}, block {block}, {threads:,} threads, {idle:.0%} idle")
 
 # %% [markdown]
+# **Explain.** Which of the four shapes wastes most, and could any block do better there?
+#
+# > *Double-click here and write a sentence or two, before you read on. Not graded.*
+
+# %% [markdown]
 # **The gap.** Compare the idle share of 3 channels with that of your prediction above. Idle threads cost little when a
 # whole warp leaves at once; they cost most when a few threads of *every* warp idle, because a warp takes its time no matter
 # how many of its threads work.
@@ -425,15 +447,15 @@ from gpulabs.memory import sectors
 
 over_columns = [64 * thread for thread in range(32)]  # one column on: 64 words on
 over_channels = [thread for thread in range(32)]      # one channel on: the next word
-compare(my_prediction, len(sectors(over_columns)), "sectors")
-access_map({
+picture = access_map({
     "writing y, x over the columns": over_columns,
     "writing y, x over the channels": over_channels,
     "reading x[n, row, column, c], x over the channels": [0] * 32,
 })
+compare(my_prediction, len(sectors(over_columns)), "sectors", show=picture)
 
 # %% [markdown]
-# In the last row all threads of a warp need the same pixel: one sector serves all, a **broadcast**.
+# In the last row of the picture all threads of a warp need the same pixel: one sector serves all, a **broadcast**.
 #
 # **Implement.** The same convolution with x over the channels, y over the columns, z over the rows of all images. Start from
 # your `conv_strided`, which is right and slow: copy its body, then change who computes what.
@@ -476,8 +498,9 @@ def conv_coalesced(x, w, stride, padding):
     return y
 
 # %% [markdown]
-# **Check.** Besides the answers, this check counts the sectors of every load and store, and on a GPU it races your kernel
-# against a naive one like that of stage 1, in the same run.
+# **Check.** Besides the answers, this check counts the sectors of every load and store. On a GPU it also races your kernel
+# against a naive one like that of stage 1, in the same run: 1.5 times as fast is asked for, and twice as fast as TensorFlow
+# on one CPU core. (An H100 gave 2.2 and 8 times.)
 
 # %% nbgrader={"grade": true, "grade_id": "check_conv_coalesced", "locked": true, "points": 25, "schema_version": 3, "solution": false, "task": false}
 check("conv_coalesced")
@@ -496,12 +519,20 @@ slow, fast = measure(conv_strided, x, w, 1, "valid"), measure(conv_coalesced, x,
 if slow is not None and fast is not None:
     compare(my_prediction, fast / slow, "times")
 elif not lab.gpu:
-    recorded()
+    times = recorded()                             # kernels like yours, timed on an H100
+    if times:
+        compare(my_prediction, times["coalesced"] / times["naive"], "times")
+
+# %% [markdown]
+# **Explain.** 8 times fewer sectors a store: why is the whole kernel not 8 times faster?
+#
+# > *Double-click here and write a sentence or two, before you read on. Not graded.*
 
 # %% [markdown]
 # **The gap.** Stores are rare: one for each output, against hundreds of loads. What decides is the loads. For each tap the
 # 32 threads read 32 pixels far apart and one weight, 32 + 1 sectors; now they read one pixel and 32 weights side by side,
-# 1 + 4 sectors. Even that ratio is not the gain: caches had hidden part of the old cost, and the arithmetic is the same.
+# 1 + 4 sectors. Even that ratio is not the gain: an H100 went from 0.50 to 1.11 TFLOP/s, 2.2 times. Caches had hidden part
+# of the old cost, and a thread still issues two loads for each multiply-add.
 
 # %% [markdown]
 # ---
@@ -582,10 +613,16 @@ elif intensity is not None:
 roofline(roof, points)
 
 # %% [markdown]
-# **The gap.** This convolution lies far right of the ridge: by the fewest bytes it could run at full peak, and it stays far
-# below. The fewest bytes are what an *ideal* kernel moves. Yours reads each pixel again for every output that needs it,
-# two loads for each multiply-add, so the intensity it really has is about 2 FLOP to 8 bytes. The way up is to load once and
-# use often: keep a tile of the image where all threads of a block can reach it. That is Lab 2.
+# **Explain.** How far below the roof are the kernels, and what does the roof not know about them?
+#
+# > *Double-click here and write a sentence or two, before you read on. Not graded.*
+
+# %% [markdown]
+# **The gap.** This convolution lies far right of the **ridge**, where the two limits meet: by the fewest bytes it could run
+# at full peak. An H100 has a peak of 66.9 TFLOP/s; the coalesced kernel reaches 1.11 of them, cuDNN, NVIDIA's library, about
+# 40. The fewest bytes are what an *ideal* kernel moves. Yours asks again for each pixel that another output needs too, two
+# loads for each multiply-add: 2 FLOP to 8 bytes, and only caches soften that. The way up is to load once and use often:
+# keep a tile of the image where all threads of a block can reach it. That is Lab 2.
 
 # %% [markdown]
 # ---
@@ -597,5 +634,7 @@ roofline(roof, points)
 # gpulabs check lab1
 # gpulabs submit lab1
 # ```
+#
+# On Colab: *File > Download > .ipynb*, and hand in that file. The checks above are the same grader.
 #
 # Points that are *pending* need a GPU; they are settled on your instructor's machine and cost you nothing.

@@ -80,7 +80,9 @@ def check(
 @app.command()
 def hint(
     lab: LabName,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task, e.g. conv_first.", show_default=False)],
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="The task, e.g. conv_first; left out, the tasks are listed.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Show the next hint of a task; hints cost no points."""

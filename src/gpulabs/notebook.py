@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ __all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorde
 T = TypeVar("T")
 WIDTH = 96
 _INDENT = " " * 20  # below the titles
+_HINT_COMMAND = re.compile(r"`gpulabs hint \w+ (\w+)`")
 SIMULATOR_VARIABLE = "NUMBA_ENABLE_CUDASIM"
 
 
@@ -186,8 +188,11 @@ def verdict(task: str, items: Sequence[ItemScore]) -> str:
 def _why(item: ItemScore) -> str:
     """An item's reason, where in the notebook, and its hint, indented below its title."""
     where = f" (cell {item.cell}, line {item.line})" if item.cell and item.line else ""
+    if f"line {item.line})" in item.reason:  # a fault may have named it
+        where = ""
     reason = [item.reason + where] if item.reason else []
-    return "\n".join(_wrapped(text, _INDENT) for text in [*reason, *([f"Hint: {item.hint}"] if item.hint else [])])
+    hint_text = _HINT_COMMAND.sub(r'hint("\1")', item.hint)  # a notebook has a call where a terminal has a command
+    return "\n".join(_wrapped(text, _INDENT) for text in [*reason, *([f"Hint: {hint_text}"] if hint_text else [])])
 
 
 def _lab() -> str:

@@ -17,13 +17,17 @@ import numpy as np
 CLOSE = 0.1  # a prediction within 10 % is as good as a back-of-an-envelope sum gets
 
 
-def compare(prediction: Any, truth: float, unit: str = "") -> None:
+def compare(prediction: Any, truth: float, unit: str = "", show: Any = None) -> Any:
     """Says how a prediction compares with the truth; keeps the truth back until there is one.
 
     Args:
         prediction: The student's number, or `...` while there is none.
         truth: What it turned out to be.
         unit: Its unit, for the sentence.
+        show: A picture that gives the truth away.
+
+    Returns:
+        `show`, for the notebook to display; None while there is no prediction.
 
     Example:
         >>> compare(100, 400, "threads")
@@ -31,7 +35,7 @@ def compare(prediction: Any, truth: float, unit: str = "") -> None:
     """
     if isinstance(prediction, bool) or not isinstance(prediction, int | float | np.number):
         print("No prediction yet: put a number in place of the dots, then run this cell again. A wrong guess is fine.")
-        return
+        return None
     guess, unit = float(prediction), f" {unit}" if unit else ""
     said = f"You predicted {_number(guess)}{unit}; it is {_number(truth)}{unit}"
     if math.isclose(guess, truth, rel_tol=1e-9):
@@ -43,6 +47,7 @@ def compare(prediction: Any, truth: float, unit: str = "") -> None:
         print(f"{said}: your guess is {_number(ratio)} times too {'low' if truth > guess else 'high'}.")
     else:
         print(f"{said}.")
+    return show
 
 
 def shrink(image: Any, step: int) -> Any:
@@ -135,30 +140,33 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     return gflops
 
 
-def recorded(name: str = "lab1_ladder", folder: Path | None = None) -> dict[str, float]:
+def recorded(*kernels: str, name: str = "lab1_ladder", folder: Path | None = None) -> dict[str, float]:
     """Prints times recorded on a GPU, for those who have none, and returns GFLOP/s by kernel.
 
     Args:
-        name: Of the record in `benchmarks/results`.
-        folder: Where to look; the package's and the checkout's folder by default.
+        *kernels: Which ones; all by default.
+        name: Of the record.
+        folder: Where to look; a checkout's `benchmarks/results`, then the package by default.
 
     Returns:
         Kernel -> GFLOP/s; empty where no record is installed.
     """
     here = Path(__file__).resolve()
-    places = [folder] if folder else [here.parent / "recorded", here.parents[2] / "benchmarks" / "results"]
+    places = [folder] if folder else [here.parents[2] / "benchmarks" / "results", here.parent / "recorded"]
     for path in (place / f"{name}.json" for place in places):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             device = str(data["device"].get("gpu") or data["device"]["name"])
             rows = [(str(r["kernel"]), float(r["median_ms"]), float(r["gflops"])) for r in data["rows"]]
+            rows = [row for row in rows if not kernels or row[0] in kernels]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-        print(f"Recorded on one {device}:")
+        workload = f", {data['workload']}" if data.get("workload") else ""
+        print(f"Recorded on one {device}{workload}:")
         for kernel, median_ms, gflops in rows:
             print(f"  {kernel:<16} {median_ms:8.3f} ms  {gflops:8,.0f} GFLOP/s")
         return {kernel: gflops for kernel, _, gflops in rows}
-    print("No recorded GPU times are installed here; they come with the repository, in benchmarks/results.")
+    print("No recorded GPU times are installed here.")
     return {}
 
 

@@ -27,6 +27,7 @@ import os
 import sys
 import textwrap
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -212,6 +213,7 @@ def print_items(items: Sequence[ItemScore]) -> None:
 
     rows: list[tuple[Any, ...]] = []
     reasons: dict[tuple[str, str, str], list[str]] = {}  # several items may share one
+    most = Counter(item.task for item in items)
     task = ""
     for item in items:
         points = f"{item.points:g} / {item.max_points:g}"
@@ -223,14 +225,15 @@ def print_items(items: Sequence[ItemScore]) -> None:
     print_table(("task", "item", "points", "status"), rows, right=(2,))
     width = min(console().width, PIPE_WIDTH)
     for (task, status_name, reason), titles in reasons.items():
-        heading = Text(plain(f"{task}, {'; '.join(titles)}: "))
+        which = "all items" if len(titles) == most[task] > 1 else "; ".join(titles)
+        heading = Text(plain(f"{task}, {which}: "))
         heading.append(status_name, STATUS_STYLES[status_name])
         console().print(heading)
         print(textwrap.fill(plain(reason), width, initial_indent="  ", subsequent_indent="  "))
 
 
 def _place(item: ItemScore) -> str:
-    if not item.cell:
+    if not item.cell or (item.line and f"line {item.line})" in item.reason):  # a fault may have named it
         return ""
     cell = "" if item.cell == item.task else f"cell {item.cell}"
     line = f"line {item.line}" if item.line else ""
@@ -242,7 +245,9 @@ def verdict(result: Result) -> str:
     """Returns the one line that sums a result up; pending and withheld points are named."""
     from autograder.result import Status
 
-    line = f"{result.lab}: {result.points:g} of {result.max_points:g} points"
+    tasks = {item.task for item in result.items}
+    graded = f"{result.lab}, {tasks.pop()}" if len(tasks) == 1 else result.lab
+    line = f"{graded}: {result.points:g} of {result.max_points:g} points"
     pending = result.points_with(Status.PENDING)
     withheld = result.points_with(Status.WITHHELD)
     if pending:

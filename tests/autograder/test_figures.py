@@ -73,11 +73,18 @@ def test_a_task_gets_its_photograph_and_one_map():
 
     found = figures.figures(task, drawn, outputs, {c.id: cases.reference(c) for c in drawn})
 
+    largest = max((c for c in drawn if c.item == "exact"), key=lambda c: np.prod(cases.reference(c).shape[1:3]))
     assert [f.title for f in found] == [
-        "conv_first: wrong outputs of case exact-0",
+        f"conv_first: wrong outputs of case {largest.id.removeprefix('conv_first-')}",
         "conv_first on a photograph",
     ]
     assert found == figures.figures(task, drawn, outputs, {c.id: cases.reference(c) for c in drawn})
+
+
+def test_of_maps_of_one_size_that_with_a_pattern_tells_more():
+    all_wrong, a_column = np.ones((1, 5, 7, 2), bool), np.zeros((1, 5, 7, 2), bool)
+    a_column[0, :, 6] = True
+    assert max([np.ones((1, 1, 1, 3), bool), all_wrong, a_column], key=figures._tells) is a_column
 
 
 @pytest.mark.parametrize("output", [np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 22, 30, 3), np.float64)])

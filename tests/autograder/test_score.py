@@ -100,7 +100,7 @@ def test_speed_is_pending_without_a_gpu_and_counts_nothing():
         "exact": EARNED, "coalesced": EARNED, "speed": PENDING, "cpu": PENDING,
     }  # fmt: skip
     speed = one("conv_coalesced", "speed", found)
-    assert speed.reason.startswith("needs a GPU")
+    assert speed.reason.startswith("Needs a GPU")
     assert (speed.points, speed.max_points) == (0, 6)
 
 

@@ -119,6 +119,13 @@ def test_verdict_names_reason_place_and_hint() -> None:
     assert max(map(len, text.splitlines())) <= notebook.WIDTH
 
 
+def test_verdict_names_the_call_that_gives_hints_and_a_place_once() -> None:
+    told = dataclasses.replace(LOST, reason="outside (cell a, line 7): x", hint="`gpulabs hint lab1 a` shows more.")
+    text = notebook.verdict("a", [told])
+    assert 'Hint: hint("a") shows more.' in text
+    assert text.count("line 7") == 1
+
+
 def test_verdict_says_the_same_reason_once() -> None:
     text = notebook.verdict("a", [LOST, dataclasses.replace(LOST, item="close"), EXACT])
     assert text.count("3 of 9 differ") == 1

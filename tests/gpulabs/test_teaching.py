@@ -31,7 +31,7 @@ def not_written() -> None:
 def test_compare_answers_in_a_sentence(
     guess: float, truth: float, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    teaching.compare(guess, truth, "threads")
+    assert teaching.compare(guess, truth, "threads", show="picture") == "picture"
     assert said in capsys.readouterr().out
 
 
@@ -39,7 +39,7 @@ def test_compare_answers_in_a_sentence(
 def test_compare_keeps_the_truth_back_until_there_is_a_number(
     nothing: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    teaching.compare(nothing, 4321)
+    assert teaching.compare(nothing, 4321, show="a picture of it") is None
     out = capsys.readouterr().out
     assert "No prediction yet" in out
     assert "4321" not in out.replace(",", "")
@@ -114,3 +114,10 @@ def _put_gpu(monkeypatch: pytest.MonkeyPatch, simulated: bool) -> None:
     vars(timing).update(time_gpu=lambda call: SimpleNamespace(median_ms=2.0, low_ms=1.9, high_ms=2.2))
     monkeypatch.setitem(sys.modules, "numba", numba)
     monkeypatch.setitem(sys.modules, "gpulabs.timing", timing)
+
+
+def test_the_package_brings_times_for_those_without_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    assert teaching.recorded("naive").keys() == {"naive"}
+    found = teaching.recorded()
+    assert 1.5 < found["coalesced"] / found["naive"] < 4
+    assert "H100" in capsys.readouterr().out

@@ -176,14 +176,18 @@ def test_item_table(capsys, monkeypatch):
 
 def test_items_that_share_a_reason_are_told_together(capsys):
     terminal.print_items([item(Status.PENDING, reason="needs a GPU")] * 2)
-    assert capsys.readouterr().out.endswith(
-        "conv_first, exact on integers; exact on integers: pending\n  needs a GPU\n"
-    )
+    assert capsys.readouterr().out.endswith("conv_first, all items: pending\n  needs a GPU\n")
+
+
+def test_items_that_share_a_reason_are_named_where_others_of_the_task_dont(capsys):
+    terminal.print_items([item(Status.EARNED, 12.0), *[item(Status.PENDING, reason="needs a GPU")] * 2])
+    assert "conv_first, exact on integers; exact on integers: pending\n" in capsys.readouterr().out
 
 
 def test_a_place_in_another_cell_is_named():
     assert terminal._place(item(Status.LOST, cell="helpers", line=2)) == " (cell helpers, line 2)"
     assert terminal._place(item(Status.LOST, cell="conv_first")) == ""
+    assert terminal._place(item(Status.LOST, cell="conv_first", line=4, reason="outside (cell a, line 4): x")) == ""
 
 
 def test_aborts_of_typer_count_as_ctrl_c(capsys):

@@ -7,6 +7,7 @@ import dataclasses
 from gpulabs import terminal
 from gpulabs.doctor import Status, judge, verdict
 from gpulabs.exit_codes import ExitCode
+from gpulabs.labs import LABS
 from gpulabs.probes import gather
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.PROBLEM: "red", Status.ABSENT: "dim"}
@@ -32,4 +33,6 @@ def doctor(as_json: bool) -> int:
         if finding.fix:
             print(terminal.plain(f"{finding.name}: {finding.fix}"))
     print(verdict(findings, facts))
+    if code is ExitCode.OK:
+        print(f"next: gpulabs start {next(lab.short for lab in LABS if lab.ready)}")
     return code

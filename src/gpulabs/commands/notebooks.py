@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import shutil
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,7 +63,7 @@ def check(
     if as_json:
         terminal.print_json(_as_json(result))
     else:
-        _show(result, lab, report)
+        _show(result, lab, report, single=task is not None)
     return terminal.exit_code(result)
 
 
@@ -84,11 +85,12 @@ def _as_json(result: Result) -> dict[str, Any]:
     return {**record, "points": result.points, "max_points": result.max_points}
 
 
-def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
+def _show(result: Result, lab: labs.Lab, report: Path | None, single: bool) -> None:
     from autograder.result import Status
 
+    width = min(terminal.console().width, terminal.PIPE_WIDTH)
     for name, value in header(result.device):
-        print(terminal.plain(f"{name:<20} {value}"))
+        print(terminal.plain(textwrap.fill(f"{name:<14} {value}", width, subsequent_indent=" " * 15)))
     terminal.print_items(result.items)
     for note in result.notes:
         print(terminal.plain(f"note: {note}"))
@@ -98,10 +100,12 @@ def _show(result: Result, lab: labs.Lab, report: Path | None) -> None:
     lost = next((item for item in result.items if item.status == Status.LOST), None)
     if lost:
         if lost.hint:
-            print(terminal.plain(f"hint: {lost.hint}"))
+            print(terminal.plain(textwrap.fill(f"hint: {lost.hint}", width, subsequent_indent=" " * 6)))
         print(f"next: gpulabs hint {lab.short} {lost.task}")
     elif result.points_with(Status.WITHHELD):
         print(f"next: run it again; if it stays, gpulabs doctor says what is wrong, or add --report {lab.short}.html")
+    elif single:
+        print(f"next: gpulabs check {lab.short} grades all tasks")
     else:
         print(f"next: gpulabs submit {lab.short}")
 
@@ -117,11 +121,20 @@ def header(device: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def hint(lab_name: str, task: str, as_json: bool) -> int:
-    """Prints the next hint of a task."""
+def hint(lab_name: str, task: str | None, as_json: bool) -> int:
+    """Prints the next hint of a task.
+
+    Raises:
+        BadInputError: No task, or none of this lab; the message lists them.
+    """
     from gpulabs import hints
 
     lab = labs.find(lab_name)
+    if task is None:
+        from autograder import rubric
+
+        known = ", ".join(entry.id for entry in rubric.load(lab.id).tasks)
+        raise BadInputError(f"a hint for which task? gpulabs hint {lab.short} TASK, where TASK is one of {known}")
     _tasks(lab, task)
     text = hints.next_hint(lab.id, task)
     if as_json:

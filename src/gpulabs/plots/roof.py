@@ -59,10 +59,9 @@ def roofline(roof: Roof, points: Mapping[str, tuple[float, float]]) -> Picture:
         )
         ax.annotate(
             f"ridge: {roof.ridge:.3g} FLOP/byte",
-            (roof.ridge, bottom),
+            (roof.ridge, roof.peak_gflops),  # above the roof, where no kernel gets
             xytext=(-4, 5),
             textcoords="offset points",
-            rotation=90,
             color=MUTED,
             ha="right",
             va="bottom",

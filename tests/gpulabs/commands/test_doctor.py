@@ -19,7 +19,10 @@ def on(gpulabs, monkeypatch):
 def test_a_laptop_is_fine(on):
     run = on(LAPTOP)
     assert run.code == ExitCode.OK
-    assert run.out.splitlines()[-1] == "ready; no GPU: labs run in the simulator, speed points are pending"
+    assert run.out.splitlines()[-2:] == [
+        "ready; no GPU: labs run in the simulator, speed points are pending",
+        "next: gpulabs start lab1",
+    ]
 
 
 def test_a_problem_comes_with_its_fix_and_exit_code(on):

@@ -87,7 +87,7 @@ def test_check_prints_header_items_verdict_and_next_step(gpulabs, started, grade
 
 def test_pending_points_are_nothing_to_complain_about(gpulabs, started, graded):
     graded(item(Status.EARNED, 12.0), item(Status.PENDING))
-    run = gpulabs("check", "lab1", "--device", "simulator", "--task", "conv_first")
+    run = gpulabs("check", "lab1", "--device", "simulator")
     assert run.code == ExitCode.OK
     assert run.out.splitlines()[-1] == "next: gpulabs submit lab1"
 
@@ -134,6 +134,7 @@ def test_ctrl_c_during_a_check(gpulabs, started, graded):
         (("check", "lab1", "--notebook", "mine.ipynb"), ExitCode.BAD_INPUT, "mine.ipynb: there is no such file"),
         (("submit", "lab1"), ExitCode.BAD_INPUT, "begin with gpulabs start lab1"),
         (("check", "lab3"), ExitCode.MISSING, "planned"),
+        (("hint", "lab1"), ExitCode.BAD_INPUT, "gpulabs hint lab1 TASK, where TASK is one of conv_first"),
         (("hint", "lab1", "conv_firts"), ExitCode.BAD_INPUT, "its tasks are conv_first"),
         (("check", "lab1", "--device", "tpu"), ExitCode.USAGE, "--device"),
     ],
@@ -150,6 +151,13 @@ def test_an_unknown_task_names_the_known_ones(gpulabs, started):
     run = gpulabs("check", "lab1", "--task", "conv_firts")
     assert run.code == ExitCode.BAD_INPUT
     assert "its tasks are conv_first, conv_strided" in run.err
+
+
+def test_one_task_without_a_flaw_leads_to_all_tasks(gpulabs, started, graded):
+    graded(item(Status.EARNED, 12.0))
+    out = gpulabs("check", "lab1", "--task", "conv_first").out
+    assert "lab1_conv_kernel, conv_first: 12 of 12 points" in out
+    assert out.endswith("next: gpulabs check lab1 grades all tasks\n")
 
 
 def test_hint(gpulabs, monkeypatch):
