@@ -84,7 +84,8 @@ def run_cli(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     told = False
-    if threading.current_thread() is threading.main_thread():
+    plain_end = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if plain_end and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no process stays behind
     try:
         code = app(args=arguments, prog_name=name, standalone_mode=False)

@@ -91,6 +91,27 @@ def test_secrets_in_the_environment_are_not_handed_on(attack, monkeypatch):
     assert attack("import os\n" + SAY.format("os.environ.get('GPULABS_SECRET')"))[1] == "None"
 
 
+def test_no_link_in_its_folder_leads_the_grader_to_another_file(tmp_path, monkeypatch):
+    code, folder, secret = tmp_path / "code", tmp_path / "work", tmp_path / "secret"
+    code.mkdir()
+    folder.mkdir()
+    secret.write_text("mine")
+    monkeypatch.syspath_prepend(str(code))
+    (code / "linker.py").write_text(
+        "import sys, pathlib\nfolder = pathlib.Path(sys.argv[1])\n"
+        "for name in ('stdout.txt', 'stderr.txt', 'request.json'):\n"
+        f"    (folder / name).unlink(missing_ok=True)\n    (folder / name).symlink_to({str(secret)!r})\n"
+        "sys.exit('not yours')"
+    )
+    for _ in range(2):
+        ending = isolation.run("linker", folder, Limits(wall_s=20.0))
+        assert "not yours" in ending.stderr
+        isolation.write_new(folder / "request.json", b"asked")
+
+    assert secret.read_text() == "mine"
+    assert isolation.read_regular(folder / "request.json", 10) == b"asked"
+
+
 def test_modules_left_in_the_folder_are_not_imported(attack):
     text = "(folder / 'colorsys.py').write_text('raise SystemExit(3)')\nimport colorsys\n" + SAY.format(
         "colorsys.__file__"
