@@ -92,9 +92,7 @@ def test_of_several_plans_for_one_case_one_counts(tmp_path):
 
 @pytest.mark.parametrize("first", [event("outcome", outcome=OUTCOME), event("fault", fault=FAULT)])
 def test_a_case_that_is_settled_stays_so(tmp_path, first):
-    got, _, _ = read(
-        tmp_path, first, event("outcome", outcome=altered(OUTCOME, unwritten=3)), event("plan", plan=PLAN)
-    )
+    got, _, _ = read(tmp_path, first, event("outcome", outcome=altered(OUTCOME, unwritten=3)), event("plan", plan=PLAN))
 
     assert len(got.outcomes) + len(got.faults) == 1
     assert got.plans == []
