@@ -20,6 +20,12 @@ from gpulabs.errors import BadInputError
 
 T = TypeVar("T")
 
+MAX_DEPTH = 16
+"""Of lists in a value of any form; what walks or prints a deeper one could run out of stack."""
+
+_LARGEST = 2**63
+"""Beyond every count, size and seed; larger numbers overflow where they are divided."""
+
 
 class FaultKind(enum.StrEnum):
     """What went wrong with a submission, in the words that reports use."""
@@ -342,6 +348,8 @@ def decode(cls: type[T], data: Any, where: str = "record") -> T:
 def _decode(kind: Any, data: Any, where: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
+        if _depth(data) > MAX_DEPTH:
+            raise BadInputError(f"{where}: nested more than {MAX_DEPTH} deep")
         return data
     if origin in (typing.Union, types.UnionType):
         return _decode_union(args, data, where)
@@ -349,7 +357,7 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
         return _decode_record(typing.cast(type, kind), data, where)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         if data not in [member.value for member in kind]:
-            raise BadInputError(f"{where}: {data!r} is not a {kind.__name__}")
+            raise BadInputError(f"{where}: {str(data)[:80]!r} is not a {kind.__name__}")
         return kind(data)
     if origin is tuple and isinstance(data, list | tuple):
         if args[-1] is Ellipsis:
@@ -358,11 +366,13 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
             pairs = zip(args, data, strict=True)
             return tuple(_decode(k, value, f"{where}[{i}]") for i, (k, value) in enumerate(pairs))
     if origin is dict and isinstance(data, dict):
-        return {str(key): _decode(args[1], value, f"{where}.{key}") for key, value in data.items()}
+        return {_text(str(key)): _decode(args[1], value, f"{where}.{key}") for key, value in data.items()}
+    if type(data) is int and not -_LARGEST <= data <= 2 * _LARGEST:
+        raise BadInputError(f"{where}: a whole number of {data.bit_length()} bits")
     if kind is float and type(data) in (int, float):
         return float(data)
     if isinstance(kind, type) and type(data) is kind:
-        return data
+        return _text(data) if isinstance(data, str) else data
     raise BadInputError(f"{where}: expected {kind}, got {type(data).__name__}")
 
 
@@ -374,9 +384,23 @@ def _decode_union(args: tuple[Any, ...], data: Any, where: str) -> Any:
             continue
         exact = isinstance(option, type) and not dataclasses.is_dataclass(option)
         if exact and type(data) is option:
-            return data
+            return _decode(option, data, where)
     others = [option for option in args if option is not type(None)]
     return _decode(others[0], data, where)
+
+
+def _text(data: str) -> str:
+    """Half characters (lone surrogates), which JSON can hold and no file or terminal takes, become question marks."""
+    return data.encode("utf-8", "replace").decode("utf-8")
+
+
+def _depth(data: Any) -> int:
+    depth, level = 0, [data]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        inner = [part for part in level if isinstance(part, list | tuple | dict)]
+        level = [value for part in inner for value in (part.values() if isinstance(part, dict) else part)]
+    return depth
 
 
 def _decode_record(kind: type, data: Any, where: str) -> Any:
