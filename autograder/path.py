@@ -83,13 +83,13 @@ def grade(
         MissingGpuError: `device` is `gpu` and there is none.
         GraderError: The grader itself failed; nothing is lost.
     """
-    isolation.require_posix()
-    rubric = load(lab)
-    read = notebook if isinstance(notebook, Submission) else read_notebook(Path(notebook), rubric.id, student)
-    where = _where(device)
-    chosen = secrets.randbits(63) if seed is None else seed
-    run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures)
     try:
+        isolation.require_posix()
+        rubric = load(lab)
+        read = notebook if isinstance(notebook, Submission) else read_notebook(Path(notebook), rubric.id, student)
+        where = _where(device)
+        chosen = secrets.randbits(63) if seed is None else seed
+        run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures)
         with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
             return run.result(Path(folder), tasks, student)
     except GpulabsError:

@@ -239,6 +239,16 @@ def test_whatever_fails_in_the_grader_withholds_points(failing, error, sentence)
     assert sentence in graded.items[0].reason
 
 
+def test_a_failure_before_the_stages_withholds_points_too(monkeypatch):
+    def broken():
+        raise OSError("the driver is broken")
+
+    monkeypatch.delenv("GPULABS_TRACEBACK", raising=False)
+    monkeypatch.setattr(path_module.devices, "has_gpu", broken)
+    with pytest.raises(GraderError, match="the system refused: the driver is broken"):
+        path_module.grade(RELEASED, LAB)
+
+
 def test_every_entry_calls_it_withheld(failing, tmp_path, capsys, monkeypatch):
     from gpulabs import notebook
     from gpulabs.cli import app as gpulabs_app
