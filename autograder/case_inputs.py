@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +10,8 @@ from numpy.typing import NDArray
 
 from autograder.evidence import Case
 from autograder.rubric import MAX_INTEGER_TAPS, MAX_W, MAX_X
-from gpulabs.errors import GraderError, MissingPackageError
+from gpulabs.data.bundled import photograph
+from gpulabs.errors import GraderError
 
 Floats = NDArray[np.float32]
 
@@ -107,22 +105,6 @@ def _special(case: Case, rng: np.random.Generator) -> tuple[Floats, Floats]:
     # The tap that meets a pixel's own output: 0 * infinity is NaN there, which skipping zeros would miss.
     w[(case.w_shape[0] - 1) // 2, (case.w_shape[1] - 1) // 2, :, 0] = 0
     return x, w
-
-
-@functools.cache
-def photograph(name: str) -> NDArray[np.uint8]:
-    """Reads a photograph that scikit-learn ships, (H, W, 3); without importing scikit-learn, which takes a second.
-
-    Raises:
-        MissingPackageError: scikit-learn isn't installed.
-    """
-    import PIL.Image
-
-    spec = importlib.util.find_spec("sklearn")
-    if spec is None or spec.origin is None:
-        raise MissingPackageError("the photographs come with scikit-learn: pip install scikit-learn")
-    with PIL.Image.open(Path(spec.origin).parent / "datasets" / "images" / name) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def _fit(photo: NDArray[Any], h: int, width: int) -> NDArray[Any]:

@@ -201,13 +201,16 @@ def identity(path: Path) -> str:
 
 
 def line(done: Done) -> str:
-    """Returns one line about a finished submission, clean for a terminal."""
+    """Returns one line about a finished submission, clean for a terminal; with the reason if it was not graded."""
     result = done.result
     text = f"{one_line(result.student, 60)}: {result.points:g} of {result.max_points:g} points"
     for status in (Status.PENDING, Status.WITHHELD):
         if result.points_with(status):
             text += f", {result.points_with(status):g} {status.value}"
-    return text + (" (graded before)" if done.kept else f" ({result.duration_s:.1f} s)")
+    text += " (graded before)" if done.kept else f" ({result.duration_s:.1f} s)"
+    reasons = {item.reason for item in result.items}  # of a notebook that can't be read, or a failure, there is one
+    whole = len(reasons) == 1 and reasons == set(result.notes)
+    return f"{text}: {one_line(reasons.pop(), 400)}" if whole else text
 
 
 def _grader(session: Session) -> Grade:

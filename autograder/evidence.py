@@ -9,16 +9,12 @@ Arrays travel beside them as .npy files named by case.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from gpulabs.errors import BadInputError
-
-T = TypeVar("T")
+from autograder.records import decode as decode
+from autograder.records import encode as encode
 
 
 class FaultKind(enum.StrEnum):
@@ -318,80 +314,3 @@ class Measurement:
     outcomes: tuple[Outcome, ...] = ()
     races: tuple[Race, ...] = ()
     fault: Fault | None = None
-
-
-def encode(record: Any) -> Any:
-    """Turns a record into plain dicts, lists and scalars for `json.dumps`."""
-    return dataclasses.asdict(record)
-
-
-def decode(cls: type[T], data: Any, where: str = "record") -> T:
-    """Reads a record back, checking every field's type.
-
-    Args:
-        cls: The record's class.
-        data: What `json.loads` gave; untrusted.
-        where: Named in errors.
-
-    Raises:
-        BadInputError: A field is missing, unknown or of another type.
-    """
-    return typing.cast(T, _decode(cls, data, where))
-
-
-def _decode(kind: Any, data: Any, where: str) -> Any:
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return data
-    if origin in (typing.Union, types.UnionType):
-        return _decode_union(args, data, where)
-    if dataclasses.is_dataclass(kind):
-        return _decode_record(typing.cast(type, kind), data, where)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        if data not in [member.value for member in kind]:
-            raise BadInputError(f"{where}: {data!r} is not a {kind.__name__}")
-        return kind(data)
-    if origin is tuple and isinstance(data, list | tuple):
-        if args[-1] is Ellipsis:
-            return tuple(_decode(args[0], value, f"{where}[{i}]") for i, value in enumerate(data))
-        if len(data) == len(args):
-            pairs = zip(args, data, strict=True)
-            return tuple(_decode(k, value, f"{where}[{i}]") for i, (k, value) in enumerate(pairs))
-    if origin is dict and isinstance(data, dict):
-        return {str(key): _decode(args[1], value, f"{where}.{key}") for key, value in data.items()}
-    if kind is float and type(data) in (int, float):
-        return float(data)
-    if isinstance(kind, type) and type(data) is kind:
-        return data
-    raise BadInputError(f"{where}: expected {kind}, got {type(data).__name__}")
-
-
-def _decode_union(args: tuple[Any, ...], data: Any, where: str) -> Any:
-    if data is None and type(None) in args:
-        return None
-    for option in args:
-        if option is type(None):
-            continue
-        exact = isinstance(option, type) and not dataclasses.is_dataclass(option)
-        if exact and type(data) is option:
-            return data
-    others = [option for option in args if option is not type(None)]
-    return _decode(others[0], data, where)
-
-
-def _decode_record(kind: type, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise BadInputError(f"{where}: expected an object for {kind.__name__}, got {type(data).__name__}")
-    hints = typing.get_type_hints(kind)
-    unknown = set(data) - set(hints)
-    if unknown:
-        raise BadInputError(f"{where}: unknown field {sorted(unknown)[0]!r} in {kind.__name__}")
-    required = {
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
-    missing = required - set(data)
-    if missing:
-        raise BadInputError(f"{where}: {kind.__name__} lacks {sorted(missing)[0]!r}")
-    return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})

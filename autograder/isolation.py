@@ -8,7 +8,9 @@ Tiers, probed by trying them, not by looking for files:
   killed whole. It stops accidents, not attackers: untrusted submissions are refused without a flag.
 
 Both: no GPU device nodes are needed or used, environment variables are not handed on, standard
-input is empty, output goes to capped files. docs/security.md says what each tier covers.
+input is empty, output goes to capped files without a name. What trusted code reads from a worker's
+folder or writes to it goes through `read_regular` and `write_new`: a link that a worker left there
+must not lead to another file. docs/security.md says what each tier covers.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import functools
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from gpulabs.errors import MissingError
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "CUDA_HOME", "CUDA_PATH")
 """What a worker inherits: enough to find Python, libraries and CUDA's compiler."""
@@ -65,6 +71,16 @@ class Ending:
     how: str
     status: int
     stderr: str
+
+
+def require_posix() -> None:
+    """Refuses to go on where there are no process groups and no limits.
+
+    Raises:
+        MissingError: On Windows.
+    """
+    if os.name == "nt":
+        raise MissingError("grading needs Linux or macOS: on Windows work in WSL (wsl --install), where all of it runs")
 
 
 @functools.cache
@@ -108,7 +124,8 @@ def run(
     command = [sys.executable, "-s", "-P", "-m", module, str(folder)]
     if (tier_name or tier().name) == "strong":
         command = _bubblewrap(shutil.which("bwrap") or "bwrap", folder, command)
-    with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+    # No name in the folder: the worker could put a link to any file of this account in its place.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -120,8 +137,44 @@ def run(
             preexec_fn=functools.partial(_apply, limits),
         )
         how = _wait(process, limits, signs, stop)
-    text = _tail(folder / "stderr.txt")
-    return Ending(how, process.returncode, text)
+        return Ending(how, process.returncode, _tail(err))
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Reads a file that a worker may have made; empty for a link, a pipe, a folder, or nothing.
+
+    Args:
+        path: Where it should be.
+        most: Bytes to read at most.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Writes a file in a worker's folder, in place of whatever a worker may have left under its name."""
+    clear(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def clear(path: Path) -> None:
+    """Removes what lies under a name, a folder included; a link itself and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, stop: threading.Event | None) -> str:
@@ -134,7 +187,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, 
                 return "done" if status == 0 else "failed"
             except subprocess.TimeoutExpired:
                 now = time.monotonic()
-            size = signs.stat().st_size if signs and signs.exists() else 0
+            size = _size(signs)
             if size != seen:
                 seen, last_sign = size, now
             if now - started > limits.wall_s:
@@ -150,16 +203,31 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits, signs: Path | None, 
         process.wait()
 
 
+def _size(signs: Path | None) -> int:
+    try:
+        return signs.lstat().st_size if signs else 0
+    except OSError:
+        return 0
+
+
 def _apply(limits: Limits) -> None:
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
-    cpu = int(limits.wall_s) * 4 + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+    for kind, wanted in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_CPU, int(limits.wall_s) * 4 + 1),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, limits.processes),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except (ValueError, OSError):
+            if sys.platform == "linux":
+                raise
+            # macOS refuses to limit the address space: docs/security.md says so.
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -185,7 +253,10 @@ def _readable() -> list[str]:
     wanted += [str(Path(path)) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path]
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         wanted += [os.environ[variable]] if os.environ.get(variable) else []
-    return [path for path in dict.fromkeys(wanted) if Path(path).exists()]
+    there = [path for path in dict.fromkeys(wanted) if Path(path).exists()]
+    whole = [Path(path) for path in there if not Path(path).is_symlink()]
+    # What lies in a folder that is bound already is there with it.
+    return [path for path in there if not any(parent in whole for parent in Path(path).parents)]
 
 
 def _bubblewrap(bwrap: str, folder: Path, command: Sequence[str]) -> list[str]:
@@ -200,8 +271,6 @@ def _bubblewrap(bwrap: str, folder: Path, command: Sequence[str]) -> list[str]:
     return [*arguments, "--bind", str(folder), str(folder), "--chdir", str(folder), "--", *command]
 
 
-def _tail(path: Path, size: int = 4000) -> str:
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - size))
-        return file.read().decode("utf-8", "replace")
+def _tail(file: IO[bytes], size: int = 4000) -> str:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+    return file.read().decode("utf-8", "replace")

@@ -124,7 +124,7 @@ def read_outputs(folder: Path, cases: Sequence[Case]) -> dict[str, Array]:
                     outputs[case.id] = np.lib.format.read_array(file, allow_pickle=False)
                 elif not dtype.hasobject:
                     outputs[case.id] = np.broadcast_to(np.zeros((), dtype), shape)
-        except (OSError, ValueError, EOFError, MemoryError):
+        except (OSError, ValueError, TypeError, EOFError, MemoryError, OverflowError, RecursionError):
             continue
     return outputs
 

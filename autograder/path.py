@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import functools
+import os
 import re
 import secrets
 import tempfile
@@ -36,7 +38,7 @@ from autograder.score import TaskEvidence, score
 from autograder.submission import Submission, read_notebook
 from autograder.timing_stage import measure_task
 from gpulabs import devices
-from gpulabs.errors import BadInputError, GraderError, MissingGpuError
+from gpulabs.errors import BadInputError, GpulabsError, GraderError, MissingGpuError
 
 Progress = Callable[[str, str], None]
 
@@ -81,13 +83,34 @@ def grade(
         MissingGpuError: `device` is `gpu` and there is none.
         GraderError: The grader itself failed; nothing is lost.
     """
-    rubric = load(lab)
-    read = notebook if isinstance(notebook, Submission) else read_notebook(Path(notebook), rubric.id, student)
-    where = _where(device)
-    chosen = secrets.randbits(63) if seed is None else seed
-    run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures)
-    with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
-        return run.result(Path(folder), tasks, student)
+    try:
+        isolation.require_posix()
+        rubric = load(lab)
+        read = notebook if isinstance(notebook, Submission) else read_notebook(Path(notebook), rubric.id, student)
+        where = _where(device)
+        chosen = secrets.randbits(63) if seed is None else seed
+        run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures)
+        with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
+            return run.result(Path(folder), tasks, student)
+    except GpulabsError:
+        raise
+    except Exception as error:  # whatever else goes wrong here is ours or the machine's, never the student's
+        if os.environ.get("GPULABS_TRACEBACK"):
+            raise
+        raise GraderError(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    """Says in a sentence what stopped the grader, and what to do."""
+    if isinstance(error, MemoryError):
+        return "this machine ran out of memory while grading; close other programs, or grade with --jobs 1"
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else f" (temporary files lie in {tempfile.gettempdir()})"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"the disk is full{where}; free some space and grade again"
+        return f"the system refused: {error.strerror or error}{where}; grade again"
+    text = " ".join(str(error).split())[:300]
+    return f"internal error, {type(error).__name__}: {text}; a bug of gpulabs, GPULABS_TRACEBACK=1 shows where"
 
 
 def _where(device: str) -> str:
@@ -129,7 +152,8 @@ class _Run:
             plans, simulated = self._work(chosen, cases, folder, architecture)
             measure = functools.partial(self._measure, cases, plans, simulated, folder, architecture)
             quiet = [task for task in chosen if not self._races(task)]
-            with ThreadPoolExecutor(max(1, len(quiet))) as pool:
+            with ThreadPoolExecutor(len(quiet) + 2) as pool:
+                device, used = pool.submit(devices.header), pool.submit(_data_sets, cases)
                 found = dict(zip([task.id for task in quiet], pool.map(measure, quiet), strict=True))
             # The oracle may use the GPU: it has to be done before anything is timed.
             answer, failure = self._expect(asked)
@@ -158,10 +182,10 @@ class _Run:
             sha256=self.submission.sha256,
             items=tuple(scores),
             figures=tuple(pictures),
-            device=dataclasses.asdict(devices.header()) | {"where": self.where},
+            device=dataclasses.asdict(device.result()) | {"where": self.where},
             isolation=f"{tier.name}: {tier.description}",
             oracle=answer.description if answer else "exact integers only" + (f" ({failure})" if failure else ""),
-            data_sets=_data_sets(cases),
+            data_sets=used.result(),
             seed=self.seed,
             started_at=started_at.isoformat(timespec="seconds"),
             duration_s=round(time.monotonic() - began, 2),
@@ -258,7 +282,9 @@ class _Run:
         cases = () if None in refused else tuple(case for case in evidence.cases if case.id not in refused)
         work = folder / "launch" / task.id
         try:
-            measured = measure_task(task, evidence.plans, found.cubins, cases, folder / "arrays", work, architecture)
+            measured = measure_task(
+                task, evidence.plans, found.cubins, cases, folder / "arrays", work, architecture, self.progress
+            )
         except GraderError as error:
             return dataclasses.replace(evidence, failure=str(error))
         return dataclasses.replace(evidence, measurement=measured, outputs=judging.read_outputs(work, cases))

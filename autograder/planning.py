@@ -23,6 +23,7 @@ HOST_S = 5.0
 KERNEL_S = 15.0
 QUIET_S = 30.0
 MAX_EVENT_BYTES = 64 * 2**20
+MAX_MESSAGE = 2000
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _work(
     while pending := [task for task in tasks if not found[task.program.task].over]:
         attempt += 1
         events = folder / "events.jsonl"
-        events.unlink(missing_ok=True)
+        isolation.clear(events)
         asked = [_blank(task, found[task.program.task].settled(mode == "simulate")) for task in pending]
         request = {
             "mode": mode,
@@ -141,13 +142,13 @@ def _work(
             "limits": {"host_s": HOST_S, "kernel_s": KERNEL_S},
             "tasks": [_request(task) for task in asked],
         }
-        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        isolation.write_new(folder / "request.json", json.dumps(request).encode())
         # CPU limits of a whole class's worst case: every task may use its time-outs once.
         limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
         ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, stop=stop)
         if stop and stop.is_set():
             break
-        last, flags = _read(events, found)
+        last, flags = _read(events, found, {task.program.task: task for task in asked})
         compiled, begun = compiled or flags["compiled"], begun or flags["begun"]
         if flags["ended"]:
             for task in pending:
@@ -177,27 +178,33 @@ def _request(task: TaskRequest) -> dict[str, Any]:
     }
 
 
-def _read(events: Path, found: dict[str, _Found]) -> tuple[dict[str, Any], dict[str, bool]]:
-    """Reads events strictly; a line that is damaged (by a kill in the middle, say) ends the reading."""
+def _read(
+    events: Path, found: dict[str, _Found], asked: Mapping[str, TaskRequest]
+) -> tuple[dict[str, Any], dict[str, bool]]:
+    """Reads events strictly; a line that is damaged (by a kill in the middle, say) or forged ends the reading."""
     last: dict[str, Any] = {}
     flags = {"compiled": False, "ended": False, "begun": False}
-    if not events.exists():
-        return last, flags
-    with events.open(encoding="utf-8", errors="replace") as lines:
-        text = lines.read(MAX_EVENT_BYTES)
-    for line in text.splitlines():
+    for line in isolation.read_regular(events, MAX_EVENT_BYTES).decode("utf-8", "replace").splitlines():
         try:
-            _note(json.loads(line), found, last, flags)
-        except (json.JSONDecodeError, BadInputError, KeyError, TypeError, AttributeError):
+            _note(json.loads(line), found, asked, last, flags)
+        # ValueError: no JSON, or a number of thousands of digits; RecursionError: nested as deep.
+        except (ValueError, RecursionError, BadInputError, KeyError, TypeError, AttributeError):
             break
     return last, flags
 
 
-def _note(event: dict[str, Any], found: dict[str, _Found], last: dict[str, Any], flags: dict[str, bool]) -> None:
-    kind, got = event["event"], found.get(event["task"])
+def _note(
+    event: dict[str, Any],
+    found: dict[str, _Found],
+    asked: Mapping[str, TaskRequest],
+    last: dict[str, Any],
+    flags: dict[str, bool],
+) -> None:
+    kind, task = event["event"], event["task"]
+    got = found[task] if task in asked else None
     if kind == "enter":
         last.clear()
-        last.update(event)
+        last.update({key: str(event[key] or "")[:80] for key in ("task", "case", "stage")})
     elif kind == "compiler":
         flags["compiled"], flags["begun"] = event["compiled"] is True, True
     elif kind == "end":
@@ -207,17 +214,34 @@ def _note(event: dict[str, Any], found: dict[str, _Found], last: dict[str, Any],
     elif kind == "done":
         got.over = True
     elif kind == "fault":
-        got.faults.append(decode(Fault, event["fault"]))
-        got.over = got.over or got.faults[-1].case is None
+        fault = _clipped(decode(Fault, event["fault"]))
+        if fault.case is not None:
+            _expect(fault.case, asked[task], got)
+        got.faults.append(fault)
+        got.over = got.over or fault.case is None
     elif kind == "kernel":
         got.kernels[str(event["key"])] = decode(Kernel, event["kernel"])
     elif kind == "plan":
-        got.plans.append(decode(Plan, event["plan"]))
+        plan = decode(Plan, event["plan"])
+        _expect(plan.case, asked[task], got)
+        got.plans = [other for other in got.plans if other.case != plan.case] + [plan]
     elif kind == "outcome":
         outcome = decode(Outcome, event["outcome"])
-        got.outcomes.append(outcome)
+        _expect(outcome.case, asked[task], got)
+        got.outcomes.append(dataclasses.replace(outcome, fault=outcome.fault and _clipped(outcome.fault)))
         # One endless loop is enough; the other cases would only wait for the same.
         got.over = got.over or bool(outcome.fault and outcome.fault.kind is FaultKind.KERNEL_TIMEOUT)
+
+
+def _expect(case: str, asked: TaskRequest, got: _Found) -> None:
+    """Refuses what was not asked for, and a second word on a case that is settled."""
+    done = {outcome.case for outcome in got.outcomes} | {fault.case for fault in got.faults}
+    if case in done or not any(case == one.id for one in asked.cases):
+        raise BadInputError(f"{case!r} was not asked for")
+
+
+def _clipped(fault: Fault) -> Fault:
+    return dataclasses.replace(fault, message=" ".join(fault.message[:MAX_MESSAGE].split()))
 
 
 def _blame(

@@ -74,7 +74,11 @@ def program(cells: Sequence[Cell], task: str) -> Program:
         for node in tree.body:
             if isinstance(node, ast.Expr) or not (index in own or _is_definition(node)):
                 continue
-            statement = _statement(node, index)
+            statement = _statement(node, index, cell)
+            if isinstance(statement, Fault):
+                if index in own:
+                    return Program(task, (), (statement,))
+                continue
             statements.append(statement)
             if index in own:
                 chosen.append(statement)
@@ -123,17 +127,27 @@ def _parse(text: str, cell: Cell) -> ast.Module | Fault:
         message = f"{cell.name}, line {error.lineno}: syntax error, {error.msg}. Python can't read this cell: mend it."
         return Fault(FaultKind.SYNTAX_ERROR, message, cell.name, error.lineno)
     except (RecursionError, MemoryError, ValueError):  # too deep, or null bytes
-        message = f"{cell.name}: syntax error, the code is nested too deeply or holds bytes that are no text."
-        return Fault(FaultKind.SYNTAX_ERROR, message, cell.name)
+        return _too_deep(cell)
 
 
-def _statement(node: ast.stmt, cell: int) -> _Statement:
+def _too_deep(cell: Cell) -> Fault:
+    message = f"{cell.name}: syntax error, the code is nested too deeply or holds bytes that are no text."
+    return Fault(FaultKind.SYNTAX_ERROR, message, cell.name)
+
+
+def _statement(node: ast.stmt, index: int, cell: Cell) -> _Statement | Fault:
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-    table = symtable.symtable(ast.unparse(node), "statement", "exec")
+    try:
+        table = symtable.symtable(ast.unparse(node), "statement", "exec")
+    except SyntaxError as error:  # what the parser lets pass: an argument named twice, a misplaced nonlocal
+        message = f"{cell.name}, line {first}: syntax error, {error.msg}. Python can't read this cell: mend it."
+        return Fault(FaultKind.SYNTAX_ERROR, message, cell.name, first)
+    except (RecursionError, MemoryError, ValueError):
+        return _too_deep(cell)
     symbols = table.get_symbols()
     binds = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
     uses = {s.get_name() for s in symbols if s.is_referenced()} | _globals_of(table)
-    return _Statement(cell, first, node.end_lineno or node.lineno, frozenset(binds), frozenset(uses))
+    return _Statement(index, first, node.end_lineno or node.lineno, frozenset(binds), frozenset(uses))
 
 
 def _globals_of(table: symtable.SymbolTable) -> set[str]:

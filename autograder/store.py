@@ -19,7 +19,7 @@ from typing import Any
 
 from autograder.evidence import decode, encode
 from autograder.result import SCHEMA_VERSION, Result, Status
-from gpulabs.errors import BadInputError, DataError, GpulabsError
+from gpulabs.errors import BadInputError, DataError, GpulabsError, GraderError
 
 _LOCK = ".lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -198,8 +198,8 @@ def _lock(descriptor: int, root: Path) -> None:
 
 def _sentence(error: OSError, path: Path) -> GpulabsError:
     if error.errno in _FULL:
-        return GpulabsError(f"{path}: the disk is full; earlier results are intact: free some space and run it again")
-    return GpulabsError(f"{path}: can't be written ({error.strerror}); earlier results are intact")
+        return GraderError(f"{path}: the disk is full; earlier results are intact: free some space and run it again")
+    return BadInputError(f"{path}: can't be written ({error.strerror}); earlier results are intact")
 
 
 def _sync_folder(folder: Path) -> None:

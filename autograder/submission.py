@@ -139,6 +139,8 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise SubmissionError(f"{path.name}: not a notebook: its JSON is nested too deeply.") from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise SubmissionError(f"{path.name}: not a notebook: it holds a number of thousands of digits.") from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise SubmissionError(f"{path.name}: JSON, but no notebook: it has no list of cells. Hand in the .ipynb file.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from autograder import assemble, ladder, launch
+from autograder import assemble, ladder, launch, turns
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.rubric import Task
-from gpulabs import convolution
+from gpulabs import convolution, devices
 from gpulabs.errors import GraderError
 
 
@@ -20,8 +20,9 @@ def measure_task(
     arrays: Path,
     work: Path,
     architecture: str,
+    progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Measurement:
-    """Runs a task's cases on the GPU, and its race if it has a speed item.
+    """Runs a task's cases on the GPU, and its race if it has a speed item; a race has the GPU to itself.
 
     Args:
         task: The rubric's task.
@@ -31,6 +32,7 @@ def measure_task(
         arrays: Folder of the inputs.
         work: Folder for outputs.
         architecture: Of the GPU, e.g. `sm_90`.
+        progress: Told when another grading has to be waited for.
 
     Raises:
         GraderError: The launcher failed for a reason that is not the submission's.
@@ -44,7 +46,12 @@ def measure_task(
             first = next(iter(assembled.faults.values()))
             raise GraderError(f"the ladder does not assemble for {architecture}: {first.message}")
         rungs = assembled.code()
-    return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+
+    def waiting() -> None:
+        progress("launch", f"{task.id}: waiting for another grading's turn on the GPU")
+
+    with turns.turn(devices.identity(), alone=race is not None, waiting=waiting):
+        return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
 
 
 def _case(cases: Sequence[Case], name: str) -> Case:

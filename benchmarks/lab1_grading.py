@@ -27,6 +27,7 @@ from benchmarks import record
 
 LAB = "lab1_conv_kernel"
 ROOT = Path(__file__).parents[1]
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.lab1_grading --out benchmarks/results/lab1_grading.json"
 
 
 def main() -> int:
@@ -42,8 +43,8 @@ def main() -> int:
         release = ROOT / "labs" / LAB / f"{LAB}.ipynb"
         found: dict[str, Any] = {"check": _time_check(right, options.device, options.repeat)}
         found["whole"] = {
-            "solution": _summary(path.grade(right, LAB, device=options.device)),
-            "release": _summary(path.grade(release, LAB, device=options.device)),
+            "solution": _staged(right, options.device),
+            "release": _staged(release, options.device),
         }
         found["corpus"] = [_examine(example, work, options.device) for example in _corpus()]
     surprises = [entry["name"] for entry in found["corpus"] if not entry["as_expected"]]
@@ -51,10 +52,7 @@ def main() -> int:
     if solution["lost"] or solution["withheld"] or released["points"]:
         surprises.append("solution or release")
     found["surprises"] = surprises
-    record.write(
-        options.out,
-        record.record("lab1_grading", " ".join(["python -m benchmarks.lab1_grading", *sys.argv[1:]]), found),
-    )
+    record.write(options.out, record.record("lab1_grading", COMMAND, found))
     _print(found)
     return len(surprises)
 
@@ -76,8 +74,8 @@ def _notebook(example: Path, work: Path) -> Path:
 
 def _time_check(notebook: Path, device: str, repeat: int) -> dict[str, Any]:
     """Wall time of the command, the first one with cold caches."""
-    command = [sys.executable, "-m", "gpulabs", "check", "lab1", "--notebook", str(notebook), "--device", device]
     times, codes = [], []
+    command = [sys.executable, "-m", "gpulabs", "check", "lab1", "--notebook", str(notebook), "--device", device]
     for _ in range(repeat):
         began = time.monotonic()
         codes.append(subprocess.run(command, capture_output=True, text=True, check=False).returncode)
@@ -89,6 +87,20 @@ def _time_check(notebook: Path, device: str, repeat: int) -> dict[str, Any]:
         "all_s": times,
         "exit_codes": codes,
     }
+
+
+def _staged(notebook: Path, device: str) -> dict[str, Any]:
+    """Grades a whole notebook and notes when each stage began."""
+    began = time.monotonic()
+    stages: list[tuple[float, str, str]] = []
+    result = path.grade(
+        notebook,
+        LAB,
+        device=device,
+        pictures=False,
+        progress=lambda stage, detail: stages.append((round(time.monotonic() - began, 2), stage, detail)),
+    )
+    return _summary(result) | {"stages": stages}
 
 
 def _summary(result: Result) -> dict[str, Any]:
@@ -133,6 +145,8 @@ def _print(found: dict[str, Any]) -> None:
     for name, summary in found["whole"].items():
         points = f"{summary['points']:g} of {summary['max_points']:g}"
         print(f"{name}: {points} in {summary['duration_s']} s, {summary['oracle']}")
+        for began, stage, detail in summary["stages"]:
+            print(f"  {began:6.2f} s  {stage}  {detail}")
     rows = [
         (entry["name"], "yes" if entry["as_expected"] else "NO", " ".join(entry["lost"]) or "-", entry["duration_s"])
         for entry in found["corpus"]

@@ -43,6 +43,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True)
+def _tier(monkeypatch):
+    """`GPULABS_TEST_TIER=none` runs every test as on a machine without bubblewrap, which most students have."""
+    if os.environ.get("GPULABS_TEST_TIER") == "none":
+        without_bubblewrap(monkeypatch)
+
+
+@pytest.fixture(params=["strong", "none"])
+def each_tier(request, monkeypatch):
+    """Runs a test in both isolation tiers."""
+    if request.param == "none":
+        without_bubblewrap(monkeypatch)
+    elif not has_bubblewrap():
+        pytest.skip(NEEDS["bubblewrap"][1])
+    return request.param
+
+
+def without_bubblewrap(monkeypatch):
+    from autograder import isolation
+
+    monkeypatch.setattr(isolation, "tier", lambda: isolation.Tier("none", "made so by the test"))
+
+
 @pytest.fixture
 def data_folder(tmp_path, monkeypatch):
     """An empty data folder of this test's own."""

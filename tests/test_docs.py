@@ -60,6 +60,20 @@ def test_documents_link_to_files_that_exist():
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_tables_of_measurements_are_those_of_the_recorded_results() -> None:
+    import subprocess
+    import sys
+
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "result_tables.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
 @pytest.mark.parametrize("package", ["src/gpulabs", "autograder"])
 def test_the_architecture_names_every_module_and_none_that_is_gone(package):
     import re

@@ -208,6 +208,7 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=errors_to,
                 env=environment,
+                start_new_session=True,  # Ctrl-C is for the grader, which then ends this process itself
             )
             try:
                 alive = self._watch(process, state)

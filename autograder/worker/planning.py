@@ -15,6 +15,8 @@ from autograder.worker.recorder import Recorder
 from autograder.worker.symbolic import SymbolicArray
 
 MAX_VALUES = 10_000
+MAX_NESTING = 8
+MAX_BITS = 4096
 
 
 def plan_kernel_case(function: Callable[..., Any], case: Case, recorder: Recorder, seconds: float) -> Plan | Fault:
@@ -46,7 +48,7 @@ def plan_value_case(function: Callable[..., Any], case: Case, seconds: float) ->
     """Calls a plain function and keeps the numbers that it returns."""
     try:
         with time_limit(seconds):
-            value = _plain(function(*case.arguments), [0])
+            value = _plain(function(*case.arguments), [0], 0)
     except BaseException as error:
         return host_fault(case.function, case.id, error, seconds)
     if isinstance(value, _Odd):
@@ -81,19 +83,23 @@ class _Odd:
         self.kind = kind
 
 
-def _plain(value: Any, count: list[int]) -> Any:
+def _plain(value: Any, count: list[int], depth: int) -> Any:
     """Numbers, strings and nested tuples of them, as JSON has them."""
     count[0] += 1
     if count[0] > MAX_VALUES:
         return _Odd(f"more than {MAX_VALUES} values")
+    if depth > MAX_NESTING:
+        return _Odd(f"lists nested more than {MAX_NESTING} deep")
     if isinstance(value, np.generic):
         with contextlib.suppress(Exception):
             value = value.item()
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        return _Odd(f"a whole number of {value.bit_length()} bits")
     if type(value) in (int, float, bool):
         return value
     if type(value) in (tuple, list):
-        values = [_plain(part, count) for part in value]
+        values = [_plain(part, count, depth + 1) for part in value]
         return next((part for part in values if isinstance(part, _Odd)), values)
     if isinstance(value, np.ndarray) and value.size <= MAX_VALUES:
-        return _plain(value.tolist(), count)
+        return _plain(value.tolist(), count, depth)
     return _Odd("nothing" if value is None else type(value).__name__)

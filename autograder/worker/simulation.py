@@ -1,7 +1,8 @@
 """Runs a recorded plan in Numba's simulator, on real arrays, and counts memory traffic by warp.
 
-The simulator starts one Python thread for each CUDA thread. Kernels without a barrier don't need
-that: here all threads of a block then take turns on one, which is some ten times faster.
+The simulator starts one Python thread for each CUDA thread and lets the operating system mix them. Here
+the threads of a block take turns on a single one, a greenlet each where they meet at barriers: some ten
+times faster, in an order that is always the same.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import greenlet
 import numpy as np
 from numba.cuda.simulator import kernel as sim_kernel
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
@@ -24,8 +26,6 @@ SECTOR_BYTES = 32
 WARP = 32
 POISON = np.array(0x7FC0DEAD, np.uint32).view(np.float32)[()]
 """A NaN with a payload of its own: an output that still holds it was never written."""
-
-STACK_BYTES = 512 * 1024
 
 BARRIERS = frozenset(
     [
@@ -95,31 +95,47 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Makes the simulator let the threads of a block take turns, and gives those that can't small stacks."""
+    """Makes the simulator let the threads of a block take turns."""
     sim_kernel.BlockManager = TurnTaking
-    # A block has up to 1,024 threads: at the usual 8 MiB each they would not fit the worker's memory.
-    threading.stack_size(STACK_BYTES)
+
+
+class Turns(sim_kernel.BlockThread):  # type: ignore[misc]
+    """The one thread that plays all threads of a block; a barrier hands over to the next of them."""
+
+    def play(self, function: Any, args: Sequence[Any]) -> None:
+        """Runs every thread of the block to its end.
+
+        Each runs until it ends or meets a barrier; when all that are left wait, the barrier opens.
+        Without a barrier that is one call after the other.
+        """
+        block = self._manager._block_dim
+        places = [Dim3(x, y, z) for z in range(block[2]) for y in range(block[1]) for x in range(block[0])]
+        if not uses_barrier(function):
+            for number, self.threadIdx in enumerate(places):
+                self.thread_id = number
+                function(*args)
+            return
+        left = {number: greenlet.greenlet(function) for number in range(len(places))}
+        first = True
+        while left:
+            for number, thread in list(left.items()):
+                self.threadIdx, self.thread_id = places[number], number
+                thread.switch(*(args if first else ()))
+                if thread.dead:
+                    del left[number]
+            first = False
+
+    def syncthreads(self) -> None:
+        """Waits at a barrier: lets the block's other threads come here, or end."""
+        greenlet.getcurrent().parent.switch()
 
 
 class TurnTaking(sim_kernel.BlockManager):  # type: ignore[misc]
-    """Runs a block's threads one after the other where no barrier makes them wait for each other."""
+    """Runs a block's threads in turns on one thread; the order is always the same, and so is the time it takes."""
 
     def run(self, grid_point: Sequence[int], *args: Any) -> None:
         """Runs one block."""
-        if uses_barrier(self._f):
-            super().run(grid_point, *args)
-            return
-        block = self._block_dim
-
-        def turns() -> None:
-            thread: Any = threading.current_thread()
-            for number in range(block[0] * block[1] * block[2]):
-                rest, x = divmod(number, block[0])
-                z, y = divmod(rest, block[1])
-                thread.threadIdx, thread.thread_id = Dim3(x, y, z), number
-                self._f(*args)
-
-        thread = sim_kernel.BlockThread(turns, self, grid_point, (0, 0, 0), False)
+        thread: Any = Turns(lambda: thread.play(self._f, args), self, grid_point, (0, 0, 0), False)
         thread.start()
         thread.join()
         if thread.exception:

@@ -126,6 +126,15 @@ def architecture(device: int = 0) -> str:
     raise MissingGpuError("no GPU: no NVIDIA driver answers on this machine; `gpulabs doctor` says more")
 
 
+def identity(device: int = 0) -> str:
+    """What tells the GPU from others of this machine, whoever can see how many: its UUID, or else its number."""
+    with _nvml() as nvml:
+        if nvml is not None:
+            with contextlib.suppress(nvml.NVMLError):
+                return _text(nvml.nvmlDeviceGetUUID(nvml_device(nvml, device)))
+    return str(device)
+
+
 def nvml_device(nvml: Any, device: int = 0) -> Any:
     """NVML's handle of the GPU that CUDA calls `device`: NVML itself ignores `CUDA_VISIBLE_DEVICES`.
 

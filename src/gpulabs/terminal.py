@@ -24,8 +24,10 @@ import errno
 import io
 import json
 import os
+import signal
 import sys
 import textwrap
+import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,6 +85,9 @@ def run_cli(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     told = False
+    plain_end = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if plain_end and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no process stays behind
     try:
         code = app(args=arguments, prog_name=name, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -92,7 +97,7 @@ def run_cli(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
     else:
         code = code if isinstance(code, int) else ExitCode.OK
     if code == ExitCode.INTERRUPTED and not told:  # typer turns a KeyboardInterrupt into a bare 130
-        complain(f"{name}: stopped by Ctrl-C; nothing was damaged, run the command again")
+        complain(f"{name}: stopped by Ctrl-C or a signal; nothing was damaged, run the command again")
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sys.exit(int(code))

@@ -167,6 +167,12 @@ def test_a_line_is_clean_and_says_what_is_open() -> None:
     assert line(Done(result(), kept=True)).endswith("(graded before)")
 
 
+def test_the_line_of_what_could_not_be_graded_says_why(tmp_path: Path) -> None:
+    (entry,) = find(flat(tmp_path, ada="unreadable"), LAB)
+    said = line(Done(grade_one(entry, Session(LAB, grade=fake_grade))))
+    assert said == "ada: 0 of 100 points (0.0 s): ada.ipynb: not a notebook: line 1 is not JSON"
+
+
 def test_a_file_too_large_to_be_a_notebook_is_not_hashed(tmp_path: Path) -> None:
     path = tmp_path / "big.ipynb"
     with path.open("wb") as file:

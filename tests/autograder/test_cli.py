@@ -163,6 +163,7 @@ def test_demo_grades_three_and_writes_one_page(
     for kind, name in (("correct", "right"), ("wrong", "wrong_halo"), ("wrong", "untouched_stub")):
         (tmp_path / "tests" / "submissions" / kind / LAB).mkdir(parents=True, exist_ok=True)
         (tmp_path / "tests" / "submissions" / kind / LAB / f"{name}.py").write_text("# %% task: conv_strided\npass\n")
+    made_up.setenv("COLUMNS", "120")  # a narrow terminal shortens names
     out = tmp_path / "demo-report"
     assert run("demo", "--repository", tmp_path, "--out", out) == ExitCode.OK
     shown = capsys.readouterr().out

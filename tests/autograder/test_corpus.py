@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import path
+from autograder import isolation, path
 from autograder.examples import example_notebook, read_example, task_cells
 from autograder.result import Status
 
@@ -65,6 +65,15 @@ def test_a_right_submission_earns_everything(example, tmp_path):
 @pytest.mark.parametrize("example", WRONG, ids=lambda example: example.stem)
 def test_a_wrong_submission_loses_exactly_the_named_points(example, tmp_path):
     assert_loses(example, tmp_path, "simulator")
+
+
+@pytest.mark.slow
+def test_without_bubblewrap_the_scores_are_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(isolation, "tier", lambda: isolation.Tier("none", "made so by the test"))
+    by_name = {example.stem: example for example in (*CORRECT, *WRONG)}
+    assert_right(by_name["right"], tmp_path, "simulator")
+    for name in ("endless_host", "too_much_memory", "wrong_halo"):
+        assert_loses(by_name[name], tmp_path, "simulator")
 
 
 @pytest.mark.gpu

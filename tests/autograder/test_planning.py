@@ -47,6 +47,7 @@ def simulated(tmp_path, source, **more):
     return measurement, np.einsum("nhwc,ck->nhwk", x, w[0, 0])
 
 
+@pytest.mark.usefixtures("each_tier")
 def test_a_plan_holds_launches_arrays_and_compiled_code(tmp_path):
     got = planning.plan([request(RIGHT)], tmp_path, (7, 5))["t"]
 
@@ -123,6 +124,7 @@ def test_what_a_host_function_gets_wrong_is_one_sentence(tmp_path, source, kind,
     assert any(part in fault.message for part in sentence.split("|")), fault.message
 
 
+@pytest.mark.usefixtures("each_tier")
 def test_a_cell_that_never_ends_does_not_hold_up_the_next_task(tmp_path):
     cells = from_cells(
         "lab",
@@ -138,6 +140,7 @@ def test_a_cell_that_never_ends_does_not_hold_up_the_next_task(tmp_path):
     assert (got["t"].faults, len(got["t"].plans)) == ((), 1)
 
 
+@pytest.mark.usefixtures("each_tier")
 def test_a_process_that_ends_itself_loses_only_its_task(tmp_path):
     fault = plan_fault(tmp_path, body("    import os; os._exit(0)"))
 
@@ -164,6 +167,7 @@ def test_a_plain_function_that_returns_an_object_is_named(tmp_path):
     assert (fault.kind, "f returned object" in fault.message) == (FaultKind.WRONG_TYPE, True)
 
 
+@pytest.mark.usefixtures("each_tier")
 def test_the_simulator_runs_the_recorded_launches(tmp_path):
     measurement, expected = simulated(tmp_path, RIGHT)
 
@@ -190,6 +194,17 @@ def test_barriers_make_threads_wait(tmp_path):
     simulated(tmp_path, source)
 
     assert np.load(tmp_path / f"{CASE.id}.npy").ravel().tolist() == list(range(23, -1, -1))
+
+
+def test_threads_that_ended_hold_up_no_barrier_and_votes_count(tmp_path):
+    source = HEAD + (
+        "@cuda.jit\ndef kernel(x, w, y):\n    i = cuda.threadIdx.x\n    if i >= 24:\n        return\n"
+        "    many = cuda.syncthreads_count(i % 3 == 0)\n    y[0, 0, 0, i] = many\n"
+        "def f(x, w):\n    y = cuda.device_array((1, 1, 1, 24), np.float32)\n    kernel[1, 32](x, w, y)\n    return y\n"
+    )
+    simulated(tmp_path, source)
+
+    assert np.load(tmp_path / f"{CASE.id}.npy").ravel().tolist() == [8.0] * 24
 
 
 @pytest.mark.parametrize(

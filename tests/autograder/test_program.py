@@ -79,6 +79,14 @@ def test_a_deleted_task_cell_is_a_missing_function():
 
 
 def test_hostile_text_is_a_fault_and_no_crash():
-    for source in ("(" * 5000, "f = 1" + "+1" * MAX_SOURCE, "x = '\0'", "-" * 100_000 + "1"):
+    deep = "f = 1" + "+1" * 3000, "f = a" + ".b" * 5000  # the parser takes these, what walks the tree does not
+    for source in ("(" * 5000, "f = 1" + "+1" * MAX_SOURCE, "x = '\0'", "-" * 100_000 + "1", "x = '\ud800'", *deep):
         faults = program(cells("# task: t\n" + source), "t").faults
         assert [fault.kind for fault in faults] == [FaultKind.SYNTAX_ERROR]
+
+
+def test_what_only_the_compiler_refuses_is_a_syntax_error_too():
+    for source in ("def f(x, x): pass", "def f(x):\n    nonlocal y", "def f(x):\n    x = 1\n    global x"):
+        (fault,) = program(cells("# task: t\n" + source), "t").faults
+        assert (fault.kind, fault.line) == (FaultKind.SYNTAX_ERROR, 2)
+        assert program([Cell("one", None, source), *cells("# task: t\nx = 1")], "t").faults == ()

@@ -66,6 +66,7 @@ def test_a_marker_names_the_task_where_metadata_was_lost(tmp_path):
         ({"cells": ["x"]}, "no list of cells"),
         ({"cells": [], "metadata": 3}, "metadata is damaged"),
         ("[" * 100_000, "not a notebook"),
+        ('{"cells": [], "n": ' + "9" * 5000 + "}", "a number of thousands of digits"),
         (notebook(code("x = 1")), "holds no task cell of lab1_conv_kernel"),
         (notebook(TASK, gpulabs={"lab": "lab2_fast_conv"}), "a notebook of 'lab2_fast_conv'"),
     ],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from gpulabs.data.registry import Split, UInt8
+from gpulabs.errors import MissingPackageError
 
 DIGITS_TRAIN = 1500
 """The first 1,500 digits train, the last 297 test: other people wrote those."""
@@ -15,9 +19,26 @@ DIGITS_TRAIN = 1500
 
 def photographs() -> dict[str, UInt8]:
     """Returns `china` and `flower`, HWC, uint8, 427 x 640 x 3."""
-    from sklearn.datasets import load_sample_image
+    return {name: photograph(f"{name}.jpg") for name in ("china", "flower")}
 
-    return {name: np.ascontiguousarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower")}
+
+@functools.cache
+def photograph(file: str) -> UInt8:
+    """Reads a photograph that scikit-learn ships, (427, 640, 3); without importing scikit-learn, which takes seconds.
+
+    Args:
+        file: `china.jpg` or `flower.jpg`.
+
+    Raises:
+        MissingPackageError: scikit-learn isn't installed.
+    """
+    import PIL.Image
+
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise MissingPackageError("the photographs come with scikit-learn: pip install scikit-learn")
+    with PIL.Image.open(Path(spec.origin).parent / "datasets" / "images" / file) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def digits() -> Split:
