@@ -35,7 +35,6 @@ def test_the_wheel_holds_what_a_student_needs(wheel):
         "gpulabs/cli.py",
         "gpulabs/recorded/lab1_ladder.json",
         "gpulabs/_labs/lab1_conv_kernel/lab1_conv_kernel.ipynb",
-        "gpulabs/recorded/lab1_ladder.json",
         "autograder/rubrics/lab1_conv_kernel.toml",
         "autograder/worker/__init__.py",
     ):
