@@ -1,6 +1,6 @@
 # Computes, and forgets to store the result.
 # loses: conv_first.exact conv_first.photo conv_first.close
-# says: ever written
+# says: holds before the launch|never written
 
 # %% task: conv_first
 import numpy as np
