@@ -72,12 +72,13 @@ def grading() -> list[str]:
     missed = ", ".join(
         f"{entry['name']}: {next(iter(entry['reasons'].values()))}" for entry in corpus if not entry["as_expected"]
     )
-    ok = sum(entry["as_expected"] for entry in again["corpus"])
+    names = ", ".join(entry["name"].split("/")[1] for entry in again["corpus"])
+    ok = f"{sum(entry['as_expected'] for entry in again['corpus'])} of {len(again['corpus'])} as expected"
+    when = again["date"][:16].replace("T", " ")
     later = [
         f"What was not as expected: {missed}" if missed else "All were as expected.",
         "",
-        f"Graded again on {again['date'][:16].replace('T', ' ')} UTC, with the simulator's threads taking turns at barriers: "
-        f"{', '.join(entry['name'].split('/')[1] for entry in again['corpus'])}; {ok} of {len(again['corpus'])} as expected.",
+        f"Graded again at {when} UTC, now that simulated threads take turns at barriers: {names}; {ok}.",
         "",
     ]
     columns = ("submission", "time ms", "naive ms", "speedup over naive", "cuDNN ms")
