@@ -250,9 +250,8 @@ def _blame(
     """Says what ended a worker early, and which task pays for it."""
     task = last.get("task") or ""
     if not begun or task not in found:
-        raise GraderError(
-            f"the worker did not start ({ending.how}, status {ending.status}): {ending.stderr[-400:].strip()}"
-        )
+        said = (ending.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
+        raise GraderError(f"the worker did not start ({ending.how}, status {ending.status}): {said}")
     if found[task].over:
         return
     where = "the kernel" if last.get("stage") == "kernel" else "the host function"

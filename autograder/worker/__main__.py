@@ -38,14 +38,19 @@ def main(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     events = Events(folder / "events.jsonl")
     events.write("enter", "", case=None, stage="start")
-    if request["mode"] == "simulate":
+    simulate = request["mode"] == "simulate"
+    if simulate:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
 
+    # All of the grader's own imports come before any student code: what fails here is not theirs.
     from autograder.worker.cells import find_function, run_cells
     from autograder.worker.compiling import Compiler, has_compiler
     from autograder.worker.recorder import Recorder
 
-    simulate = request["mode"] == "simulate"
+    if simulate:
+        from autograder.worker import simulation
+
+        simulation.install()
     cc = (int(request["compute_capability"][0]), int(request["compute_capability"][1]))
     compiled = not simulate and has_compiler()
     compiler = Compiler(cc, enabled=compiled)
@@ -116,7 +121,6 @@ def _simulate(
 
     from autograder.worker import simulation
 
-    simulation.install()
     x, w = (np.load(folder / f"{case.id}.{role}.npy", allow_pickle=False) for role in ("x", "w"))
     outcome, y = simulation.run_plan(plan, recorder.replay, case, x, w, trace=trace, seconds=seconds)
     if y is not None:

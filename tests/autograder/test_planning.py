@@ -7,6 +7,7 @@ from autograder import planning
 from autograder.evidence import Case, FaultKind
 from autograder.program import program
 from autograder.submission import from_cells
+from gpulabs.errors import GraderError
 
 HEAD = "# task: t\nimport numpy as np\nfrom numba import cuda\n"
 KERNEL = """
@@ -183,6 +184,16 @@ def test_the_simulator_counts_sectors_by_warp(tmp_path):
     assert (traffic.store_requests, traffic.store_sectors) == (3, 15)
     # For each channel out and in: x is 24 floats, 3 sectors; w is one word, 1 sector.
     assert (traffic.load_requests, traffic.load_sectors) == (12, 6 * 3 + 6 * 1)
+
+
+def test_a_package_that_the_grader_lacks_costs_no_points(tmp_path, monkeypatch):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "greenlet.py").write_text("raise ModuleNotFoundError(\"No module named 'greenlet'\")")
+    monkeypatch.syspath_prepend(str(broken))
+
+    with pytest.raises(GraderError, match=r"did not start .*greenlet"):
+        simulated(tmp_path, RIGHT)
 
 
 def test_barriers_make_threads_wait(tmp_path):
