@@ -111,9 +111,7 @@ def simulate(
     measurements = {}
     for task, got in found.items():
         lost = [Outcome(fault.case, fault) for fault in got.faults if fault.case]
-        # An endless kernel ends its task: what did not run any more is lost for the same reason.
-        endless = (o.fault for o in got.outcomes if o.fault and o.fault.kind is FaultKind.KERNEL_TIMEOUT)
-        whole = next((fault for fault in got.faults if fault.case is None), None) or next(endless, None)
+        whole = next((fault for fault in got.faults if fault.case is None), None)
         measurements[task] = Measurement(task, "simulator", tuple(got.outcomes + lost), (), whole)
     return measurements
 

@@ -1,5 +1,7 @@
 """The worker, really started: what host functions and kernels get wrong becomes a fault with a sentence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -142,6 +144,14 @@ def test_a_cell_that_never_ends_does_not_hold_up_the_next_task(tmp_path):
 
 
 @pytest.mark.usefixtures("each_tier")
+def test_one_endless_loop_on_the_host_is_waited_for_once(tmp_path):
+    cases = [dataclasses.replace(CASE, id=f"t-exact-{number}") for number in range(3)]
+
+    fault = plan_fault(tmp_path, body("    while True: pass"), cases=cases)
+
+    assert (fault.kind, fault.case) == (FaultKind.HOST_TIMEOUT, None)
+
+
 def test_a_process_that_ends_itself_loses_only_its_task(tmp_path):
     fault = plan_fault(tmp_path, body("    import os; os._exit(0)"))
 
