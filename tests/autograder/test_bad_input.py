@@ -49,7 +49,16 @@ def start(folder, *arguments, path=None, **more):
     }
     command = [sys.executable, "-m", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes, **more)
+    before = more.pop("preexec_fn", lambda: None)
+
+    def prepare():
+        # A shell starts its background jobs with Ctrl-C ignored, and a test run may be one.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        before()
+
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, start_new_session=True, preexec_fn=prepare, **pipes, **more
+    )
 
 
 def run(folder, *arguments, **more):
