@@ -20,8 +20,14 @@ from autograder.program import Program
 from gpulabs.errors import BadInputError, GraderError
 
 HOST_S = 5.0
+"""For one call of a host function (milliseconds) and for compiling what it launches (under a second a kernel)."""
+
 KERNEL_S = 15.0
+"""For one case in the simulator: all 26 cases of Lab 1's solution together took about 3 s on 2 cores."""
+
 QUIET_S = 30.0
+"""Twice the longest time limit that the worker keeps itself: only one that ignores them is silent for longer."""
+
 MAX_EVENT_BYTES = 64 * 2**20
 MAX_MESSAGE = 2000
 

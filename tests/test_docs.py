@@ -83,3 +83,15 @@ def test_the_architecture_names_every_module_and_none_that_is_gone(package):
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(rf"`{folder.name}\.(\w+)`", text))
     assert named == {module for module in modules if not module.startswith("__")}
+
+
+def test_the_worker_may_import_records_and_no_other_module_of_the_grader() -> None:
+    import tomllib
+
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    forbidden = next(c["forbidden_modules"] for c in contracts if c["source_modules"] == ["autograder.worker"])
+    folder = ROOT / "autograder"
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+
+    allowed = {"evidence", "records", "worker"}
+    assert set(forbidden) == {f"autograder.{name}" for name in modules - allowed if not name.startswith("__")}

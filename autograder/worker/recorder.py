@@ -17,6 +17,8 @@ from numba import cuda
 from autograder.evidence import Argument, ArraySpec, Launch
 from autograder.worker.symbolic import SymbolicArray, SymbolicError, shape_of
 
+# A convolution takes a handful of launches and arrays, a launch an image (batch 32) at the most; a loop
+# that never ends is stopped here first. Constants are small tables, Winograd's matrices say.
 MAX_LAUNCHES = 64
 MAX_ARRAYS = 128
 MAX_CONSTANTS = 4096
