@@ -24,7 +24,7 @@ SHARED = 3
 
 
 @intrinsic
-def load4(typingctx: Any, array: Any, index: Any) -> Any:
+def load4(_context: Any, array: Any, index: Any) -> Any:
     """Loads 16 bytes: four neighbouring floats in one instruction.
 
     Args:
@@ -50,7 +50,7 @@ def load4(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store4(typingctx: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+def store4(_context: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """Stores 16 bytes: four neighbouring floats in one instruction.
 
     Args:
@@ -75,7 +75,7 @@ def store4(typingctx: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: An
 
 
 @intrinsic
-def copy4_async(typingctx: Any, shared: Any, i: Any, source: Any, j: Any, valid: Any) -> Any:
+def copy4_async(_context: Any, shared: Any, i: Any, source: Any, j: Any, valid: Any) -> Any:
     """Starts a copy of 16 bytes from global to shared memory and goes on without waiting for it.
 
     Args:
@@ -111,7 +111,7 @@ def copy4_async(typingctx: Any, shared: Any, i: Any, source: Any, j: Any, valid:
 
 
 @intrinsic
-def commit_copies(typingctx: Any) -> Any:
+def commit_copies(_context: Any) -> Any:
     """Closes a group: the thread's asynchronous copies since the last group."""
 
     def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -123,7 +123,7 @@ def commit_copies(typingctx: Any) -> Any:
 
 
 @intrinsic
-def wait_copies(typingctx: Any, pending: Any) -> Any:
+def wait_copies(_context: Any, pending: Any) -> Any:
     """Waits until at most so many of the thread's newest groups are still under way.
 
     Args:
@@ -144,7 +144,7 @@ def wait_copies(typingctx: Any, pending: Any) -> Any:
 
 
 @intrinsic
-def to_tf32(typingctx: Any, value: Any) -> Any:
+def to_tf32(_context: Any, value: Any) -> Any:
     """Rounds a float32 to TF32, 10 bits of mantissa, to nearest with ties away from zero.
 
     Args:
@@ -164,7 +164,7 @@ def to_tf32(typingctx: Any, value: Any) -> Any:
 
 @intrinsic
 def mma_tf32(
-    typingctx: Any, a0: Any, a1: Any, a2: Any, a3: Any, b0: Any, b1: Any, c0: Any, c1: Any, c2: Any, c3: Any
+    _context: Any, a0: Any, a1: Any, a2: Any, a3: Any, b0: Any, b1: Any, c0: Any, c1: Any, c2: Any, c3: Any
 ) -> Any:
     """One warp's D = A B + C on tensor cores: A is 16x8, B 8x8, C and D 16x8, A and B read as TF32.
 
