@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -92,7 +93,9 @@ def compile_step(module: ModuleType, variant: Variant, step: Step, cc: tuple[int
     axes = {name: len(shape) for name, shape in variant.temporaries.items()}
     arrays = [types.Array(types.float32, axes.get(name, 4), "C") for name in step.arrays]
     kernel = getattr(module, step.kernel)
-    ptx, _ = cuda.compile_ptx(kernel.py_func, (*arrays, *[types.int32] * len(ARGUMENTS)), cc=cc)
+    bounds = (math.prod(step.block), step.resident)
+    kinds = (*arrays, *[types.int32] * len(ARGUMENTS))
+    ptx, _ = cuda.compile_ptx(kernel.py_func, kinds, cc=cc, launch_bounds=bounds)
     return str(ptx)
 
 

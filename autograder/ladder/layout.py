@@ -28,6 +28,7 @@ class Step:
         per_block: How much of each a block covers.
         arrays: Names of the array arguments: x, w, y, or a temporary.
         shared_bytes: Dynamic shared memory of a block.
+        resident: Blocks that should fit on a multiprocessor together: it bounds the registers of a thread.
     """
 
     kernel: str
@@ -36,6 +37,7 @@ class Step:
     per_block: tuple[int, int, int]
     arrays: tuple[str, ...] = ("x", "w", "y")
     shared_bytes: int = 0
+    resident: int = 1
 
 
 @dataclass(frozen=True)
