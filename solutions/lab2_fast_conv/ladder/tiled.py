@@ -33,7 +33,7 @@ VARIANTS = (
             Step(
                 "tiled",
                 block=(FILTERS, COLUMNS, ROWS),
-                covers=("k", "w_out", "n*h_2"),
+                covers=("k", "w_out", "n*h_half"),
                 per_block=(FILTERS, COLUMNS, 1),
             ),
         ),
