@@ -21,6 +21,7 @@ INT32 = ir.IntType(32)
 FOUR = ir.VectorType(FLOAT, 4)
 SHARED = 3
 """LLVM's number for the address space of shared memory."""
+VECTOR_BYTES = 16
 
 
 @intrinsic
