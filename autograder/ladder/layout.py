@@ -2,7 +2,7 @@
 
 Sources in `solutions/` declare it as `VARIANTS`, the JSON beside the PTX repeats it. A size is a product written
 `n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up), and of
-numbers.
+numbers; `k^32` is k rounded up to a multiple of 32.
 """
 
 from __future__ import annotations
@@ -72,8 +72,14 @@ def sizes(case: Case) -> dict[str, int]:
 
 
 def product(text: str, known: Mapping[str, int]) -> int:
-    """The value of `n*h_out*16`."""
-    return math.prod(int(factor) if factor.isdigit() else known[factor] for factor in text.split("*"))
+    """The value of `n*h_out*c^16*16`."""
+    return math.prod(_factor(factor, known) for factor in text.split("*"))
+
+
+def _factor(text: str, known: Mapping[str, int]) -> int:
+    name, _, multiple = text.partition("^")
+    value = int(name) if name.isdigit() else known[name]
+    return -(-value // int(multiple)) * int(multiple) if multiple else value
 
 
 def fits(variant: Variant, known: Mapping[str, int]) -> bool:

@@ -196,7 +196,9 @@ def test_copies_check_both_ends() -> None:
 
 
 def test_simulator_has_every_intrinsic_with_the_same_arguments() -> None:
-    lowered = {node.name: node for node in ast.parse(inspect.getsource(device)).body if isinstance(node, ast.FunctionDef)}
+    lowered = {
+        node.name: node for node in ast.parse(inspect.getsource(device)).body if isinstance(node, ast.FunctionDef)
+    }
     assert list(gpulabs.intrinsics.__all__) == sorted(gpulabs.intrinsics.__all__)
     for name in gpulabs.intrinsics.__all__:
         own, *arguments = [argument.arg for argument in lowered[name].args.args]
