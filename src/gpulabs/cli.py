@@ -134,6 +134,11 @@ def version(as_json: AsJson = False) -> int:
     return ExitCode.OK
 
 
+@bench_app.callback()
+def bench() -> None:
+    """Measure kernels on this machine's GPU."""  # a group of its own, also while it holds one command
+
+
 @bench_app.command("conv")
 def bench_conv(
     shape: Annotated[
