@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning
 from autograder import cases as case_module
-from autograder import decision, figures, isolation, numba_abi, oracle, planning
 from autograder import judge as judging
+from autograder.calibration import trust
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.inspection import Inspection, inspect
 from autograder.planning import TaskRequest
@@ -161,6 +162,7 @@ class _Run:
         finally:
             if asked:
                 asked.close()
+        facts, yardstick = self._yardstick(device.result())
         scores: list[ItemScore] = []
         pictures: list[Figure] = []
         for task in chosen:
@@ -170,10 +172,12 @@ class _Run:
                 expected=answer.expected if answer else {},
                 cpu_time_ms=answer.cpu_time_ms if answer else None,
                 oracle_failure=failure,
+                yardstick=yardstick,
             )
             scores += score(self.rubric, task, evidence, decision.decide)
             if self.pictures:
                 pictures += figures.figures(task, evidence.cases, evidence.outputs, evidence.expected)
+        self.notes += trust.notes(scores)
         tier = isolation.tier()
         return Result(
             lab=self.rubric.id,
@@ -182,7 +186,7 @@ class _Run:
             sha256=self.submission.sha256,
             items=tuple(scores),
             figures=tuple(pictures),
-            device=dataclasses.asdict(device.result()) | {"where": self.where},
+            device=facts,
             isolation=f"{tier.name}: {tier.description}",
             oracle=answer.description if answer else "exact integers only" + (f" ({failure})" if failure else ""),
             data_sets=used.result(),
@@ -239,6 +243,14 @@ class _Run:
             traced = tuple(case for case in request.cases if case.id in request.trace)
             return dataclasses.replace(request, cases=traced)
         return request
+
+    def _yardstick(self, header: devices.DeviceHeader) -> tuple[dict[str, Any], trust.Yardstick]:
+        """Gives the report's device header, and what races are held against."""
+        facts = header.as_dict() | {"where": self.where}
+        if self.where != "gpu":
+            return facts, trust.Yardstick()
+        known, line = calibration.current()
+        return facts | {"calibration": line}, trust.Yardstick(trust.roof(header), known)
 
     def _expect(self, asked: oracle.Oracle | None) -> tuple[oracle.Answer | None, str]:
         if asked is None:

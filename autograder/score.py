@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from autograder import judge
+from autograder.calibration import trust
 from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Race, Resources
 from autograder.judge import Verdict, lost, withheld
 from autograder.judge_functions import judge_launch, judge_value
@@ -73,6 +74,7 @@ class TaskEvidence:
         faults: Further faults of the submission: from validation, from assembly.
         oracle_failure: Why there is no oracle; withholds what needs it.
         failure: Why a stage of the grader failed; withholds whatever isn't lost already.
+        yardstick: What is known of this GPU.
     """
 
     cases: tuple[Case, ...]
@@ -87,6 +89,7 @@ class TaskEvidence:
     faults: tuple[Fault, ...] = ()
     oracle_failure: str = ""
     failure: str = ""
+    yardstick: trust.Yardstick = trust.UNKNOWN
 
 
 def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
@@ -187,7 +190,9 @@ def _judge_speed(task: Task, item: Item, evidence: TaskEvidence, decide: Decide)
     race = next((race for race in races if race.baseline == item.baseline), None)
     if race is None or item.threshold is None:
         return withheld(evidence.failure or f"the race against {item.baseline} wasn't run")
-    return _judge_race(item, race, decide(race.pairs, item.threshold, final=True), evidence.resources)
+    decision = decide(race.pairs, item.threshold, final=True)
+    verdict = _judge_race(item, race, decision, evidence.resources)
+    return trust.reviewed(verdict, item, race, decision.upper, evidence.yardstick)
 
 
 def _judge_race(item: Item, race: Race, decision: Decision, resources: Sequence[Resources]) -> Verdict:

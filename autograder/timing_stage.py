@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from autograder import assemble, ladder, launch, turns
+from autograder import assemble, calibration, ladder, launch, turns
+from autograder.calibration import trust
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.rubric import Task
 from gpulabs import convolution, devices
@@ -23,6 +24,8 @@ def measure_task(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Measurement:
     """Runs a task's cases on the GPU, and its race if it has a speed item; a race has the GPU to itself.
+
+    A race with trusted signs of trouble is measured again; see `autograder.calibration.trust`.
 
     Args:
         task: The rubric's task.
@@ -51,7 +54,16 @@ def measure_task(
         progress("launch", f"{task.id}: waiting for another grading's turn on the GPU")
 
     with turns.turn(devices.identity(), alone=race is not None, waiting=waiting):
-        return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+        measured = launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+        if race is None:
+            return measured
+        raced = [case for case in cases if case.id == race.case]
+
+        def again() -> Measurement:
+            progress("launch", f"{task.id}: measuring again, the first timing can't be trusted")
+            return launch.measure(plans, cubins, raced, arrays, work, race=race, ladder_cubins=rungs)
+
+        return trust.until_trusted(measured, again, calibration.current()[0])
 
 
 def _case(cases: Sequence[Case], name: str) -> Case:

@@ -1,0 +1,262 @@
+"""Whether a race is to be trusted, what this GPU can tell apart, and what a person should look at: pure.
+
+A race is measured again only on a trusted sign of trouble: cut clocks, another process at work, a baseline
+that is not as fast as its calibration. Whether to measure again never looks at the verdict; otherwise a
+kernel that is too slow could try until luck helps it. The first race without trouble counts. Is there none,
+the last one stands with its trouble, and points that it would lose are withheld.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autograder import ladder
+from autograder.calibration.record import Calibration
+from autograder.decision import MARGIN
+from autograder.evidence import Measurement, Outcome, Race
+from autograder.judge import Verdict
+from autograder.result import ItemScore, Status
+from autograder.rubric import Item
+from gpulabs.devices import DeviceHeader
+from gpulabs.roofline import Roof, known_roof
+
+OFF = 0.10
+"""A baseline this far from its calibration is a sign of trouble. Undisturbed launches on an H100 differ by less
+than 1 %, so that 10 % is far outside of them, and the test's own margin is 5 %."""
+
+RETRIES = 2
+"""Trouble that lasts longer is the machine's state, and measuring on would only hold up the class."""
+
+PAUSE_S = 3.0
+"""Before measuring again: for a burst of other work to end, for a chip to cool a little."""
+
+APART = 1.2
+"""Rungs closer than this can't be told apart: at 0.95 of a threshold half-way between them (1.095 times either)
+only 4 % would be left for all that differs from kernel to kernel."""
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What a race's numbers are held against.
+
+    Attributes:
+        roof: The GPU's peaks, or None where nobody knows them.
+        calibration: The GPU's, or None.
+    """
+
+    roof: Roof | None = None
+    calibration: Calibration | None = None
+
+
+UNKNOWN = Yardstick()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The two neighbouring rungs that a threshold stands between.
+
+    Attributes:
+        slow: Name of the slower rung, which should not pass.
+        fast: Name of the faster one, which should.
+        ratio: How many times as fast, on this GPU.
+        floor: Speedup of `slow` over the item's baseline.
+        reach: Speedup of `fast` over it.
+        calibrated: Whether the times come from the calibration; otherwise from the race's own run.
+    """
+
+    slow: str
+    fast: str
+    ratio: float
+    floor: float
+    reach: float
+    calibrated: bool
+
+
+def off_calibration(race: Race, calibration: Calibration | None) -> tuple[str, ...]:
+    """Says so when the race's baseline was not as fast as calibrated, within `OFF`, either way."""
+    known = calibration.of(race) if calibration else None
+    if known is None or race.baseline not in known.kernels or not race.pairs:
+        return ()
+    expected = known.kernels[race.baseline].median_ms
+    measured = statistics.median(baseline for _, baseline in race.pairs)
+    share = measured / expected - 1
+    if abs(share) <= OFF:
+        return ()
+    way = "more" if share > 0 else "less"
+    return (
+        f"the ladder's {race.baseline} took {measured:.4g} ms, {abs(share):.0%} {way} than calibrated ({expected:.4g})",
+    )
+
+
+def until_trusted(
+    measured: Measurement,
+    again: Callable[[], Measurement],
+    calibration: Calibration | None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Measurement:
+    """Measures races with signs of trouble again, at most `RETRIES` times.
+
+    Args:
+        measured: The first measurement.
+        again: Measures the races, and nothing else, once more.
+        calibration: The GPU's, or None.
+        pause: Waits for seconds; for tests.
+
+    Returns:
+        The measurement with the races that count. `Race.discarded` says why earlier ones don't; wrong outputs
+        of those still count, for trouble explains a time and never an answer.
+    """
+    measured = _marked(measured, calibration)
+    for _ in range(RETRIES):
+        if not any(race.trouble for race in measured.races):
+            break
+        pause(PAUSE_S)
+        fresh = _marked(again(), calibration)
+        new = {race.baseline: race for race in fresh.races}
+        worse = {outcome.case: outcome for outcome in fresh.outcomes if not _clean(outcome)}
+        measured = replace(
+            measured,
+            races=tuple(_newer(race, new) for race in measured.races),
+            outcomes=tuple(worse.get(outcome.case, outcome) for outcome in measured.outcomes),
+        )
+        if worse:
+            break
+    return measured
+
+
+def _clean(outcome: Outcome) -> bool:
+    return outcome.fault is None and not outcome.unwritten and outcome.guards_intact and outcome.inputs_intact
+
+
+def _marked(measured: Measurement, calibration: Calibration | None) -> Measurement:
+    races = (replace(race, trouble=(*race.trouble, *off_calibration(race, calibration))) for race in measured.races)
+    return replace(measured, races=tuple(races))
+
+
+def _newer(race: Race, fresh: Mapping[str, Race]) -> Race:
+    found = fresh.get(race.baseline)
+    if not race.trouble or found is None or not found.pairs:
+        return race
+    return replace(
+        found,
+        wrong_outputs=found.wrong_outputs + race.wrong_outputs,
+        discarded=(*race.discarded, ", ".join(race.trouble)),
+    )
+
+
+def gap(
+    race: Race, threshold: float, calibration: Calibration | None, order: Sequence[str] = ladder.NAMES
+) -> Gap | None:
+    """Finds the rungs that a threshold stands between, and how far apart they are on this GPU.
+
+    Above 1 the baseline is the one that should not pass and the next rung the one that should; up to 1 the
+    baseline should pass and the rung below should not.
+
+    Args:
+        race: With the ladder's times of its own run.
+        threshold: The speedup asked for.
+        calibration: The GPU's, or None.
+        order: The ladder, slowest first.
+
+    Returns:
+        The gap, or None where there is no such neighbour or no time of it.
+    """
+    known = calibration.of(race) if calibration else None
+    times = {name: each.median_ms for name, each in known.kernels.items()} if known else dict(race.peers)
+    place = order.index(race.baseline) if race.baseline in order else -1
+    first = place if threshold > 1 else place - 1
+    if place < 0 or not 0 <= first < len(order) - 1:
+        return None
+    slow, fast = order[first], order[first + 1]
+    if not all(times.get(name, 0) > 0 for name in (slow, fast, race.baseline)):
+        return None
+    base = times[race.baseline]
+    return Gap(slow, fast, times[slow] / times[fast], base / times[slow], base / times[fast], known is not None)
+
+
+def unresolved(found: Gap | None, threshold: float) -> str:
+    """Says why this GPU can't decide a threshold, or nothing: its rungs are too close, or its faster one fails too."""
+    if found is None:
+        return ""
+    whose = "calibrated" if found.calibrated else "in the same run"
+    if found.ratio < APART:
+        return (
+            f"On this GPU the ladder's {found.fast} is only {found.ratio:.2f} times as fast as {found.slow} "
+            f"({whose}): a speed test can't tell them apart here"
+        )
+    if found.reach < MARGIN * threshold:
+        return (
+            f"On this GPU the ladder's own {found.fast} reaches only {found.reach:.2f} ({whose}), "
+            f"so that {threshold:g} can't be asked for here"
+        )
+    return ""
+
+
+def over_roof(race: Race, roof: Roof | None) -> str:
+    """Says so when a kernel was faster than a direct convolution in float32 can be: for a person to look at."""
+    if roof is None or not race.pairs:
+        return ""
+    least_ms = max(race.flops / roof.peak_gflops, race.bytes / roof.bandwidth_gb_s) / 1e6
+    time_ms = statistics.median(mine for mine, _ in race.pairs)
+    if time_ms >= least_ms:
+        return ""
+    return (
+        f"took {time_ms:.4g} ms where a direct float32 convolution needs at least {least_ms:.4g} ms on this GPU "
+        f"({roof.peak_gflops:,.0f} GFLOP/s, {roof.bandwidth_gb_s:,.0f} GB/s). Tensor cores or fewer operations "
+        "(Winograd, FFT) can explain it"
+    )
+
+
+def reviewed(verdict: Verdict, item: Item, race: Race, upper: float, yardstick: Yardstick) -> Verdict:
+    """Adds to a speed verdict what the GPU can't decide, what was measured again, and what a person should see.
+
+    Args:
+        verdict: From the race alone.
+        item: The speed item.
+        race: Its race.
+        upper: Upper bound of the speedup.
+        yardstick: What is known of this GPU.
+    """
+    if item.threshold is None or not verdict.evidence:
+        return verdict
+    found = gap(race, item.threshold, yardstick.calibration)
+    more: dict[str, Any] = {f"{found.fast}_over_{found.slow}": round(found.ratio, 3)} if found else {}
+    more |= {"measured_again": f"{len(race.discarded)} times: {'; '.join(race.discarded)}"} if race.discarded else {}
+    seen = [over_roof(race, yardstick.roof)]
+    if verdict.status is Status.EARNED:  # a kernel that slowed the baseline down would look fast
+        seen += [text for text in off_calibration(race, yardstick.calibration) if " more than " in text]
+    more |= {"flag": "; ".join(filter(None, seen))} if any(seen) else {}
+    verdict = replace(verdict, evidence={**verdict.evidence, **more})
+    why = unresolved(found, item.threshold)
+    if found is None or not why:
+        return verdict
+    if verdict.status is Status.EARNED:
+        return replace(verdict, reason=f"{verdict.reason} {why}.")
+    too_slow = verdict.status is Status.LOST and verdict.fault is None
+    if too_slow and upper >= MARGIN * found.floor:  # slower than even the slower rung is told apart all the same
+        reason = f"{verdict.reason} {why}, so the points are yours."
+        return replace(verdict, status=Status.EARNED, reason=reason, hint="")
+    return verdict
+
+
+def notes(items: Sequence[ItemScore]) -> list[str]:
+    """What the report's reader should know of some scores: flags, and what was measured again."""
+    told = []
+    for item in items:
+        name = f"{item.task}.{item.item}"
+        if flag := item.evidence.get("flag"):
+            told.append(f"For a person to look at, it costs no points: {name} {flag}.")
+        if again := item.evidence.get("measured_again"):
+            told.append(f"{name} was measured again {again}.")
+    return told
+
+
+def roof(header: DeviceHeader) -> Roof | None:
+    """The GPU's peaks: as its driver says, else as published, else None."""
+    if header.gpu and header.peak_gflops and header.bandwidth_gb_s:
+        return Roof(header.peak_gflops, header.bandwidth_gb_s, header.gpu)
+    return known_roof(header.gpu) if header.gpu else None
