@@ -203,19 +203,19 @@ def unfit(calibration: Calibration, uuid: str, driver: str, rungs: dict[str, str
     return f"the ladder changed since ({', '.join(changed)})" if changed else ""
 
 
-def current(device: int = 0) -> tuple[Calibration | None, str]:
+def current() -> tuple[Calibration | None, str]:
     """Finds this GPU's calibration.
 
     Returns:
         The calibration, or None; and one line for the report: `not calibrated`, and why if there is a file.
     """
-    uuid = devices.identity(device)
+    uuid = devices.identity()
     path = location(uuid)
     if not path.is_file():
         return None, "not calibrated"
     try:
         found = read(path)
-        problem = unfit(found, uuid, devices.header(device).driver or "", fingerprints())
+        problem = unfit(found, uuid, devices.header().driver or "", fingerprints())
     except (DataError, GraderError) as error:
         return None, f"not calibrated: {error}"
     if problem:
