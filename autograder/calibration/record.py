@@ -210,13 +210,13 @@ def current() -> tuple[Calibration | None, str]:
         The calibration, or None; and one line for the report: `not calibrated`, and why if there is a file.
     """
     uuid = devices.identity()
-    path = location(uuid)
-    if not path.is_file():
-        return None, "not calibrated"
     try:
+        path = location(uuid)
+        if not path.is_file():
+            return None, "not calibrated"
         found = read(path)
         problem = unfit(found, uuid, devices.header().driver or "", fingerprints())
-    except (DataError, GraderError) as error:
+    except (DataError, GraderError, OSError, RuntimeError) as error:  # RuntimeError: an account without a home
         return None, f"not calibrated: {error}"
     if problem:
         return None, f"not calibrated: {problem}; run: autograder calibrate"

@@ -63,6 +63,15 @@ def test_damaged_file_never_stops_grading(gpu: Path, text: str) -> None:
         record.read(gpu)
 
 
+def test_account_without_a_home_is_not_calibrated(gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert record.current() == (None, "not calibrated: Could not determine home directory.")
+
+
 def test_variable_names_a_file_or_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(record.VARIABLE, str(tmp_path))
     assert record.location("GPU/1") == tmp_path / "GPU_1.json"

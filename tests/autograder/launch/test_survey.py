@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autograder import ladder
-from autograder.evidence import Case, Kernel
+from autograder.evidence import Case, Kernel, decode, encode
 from autograder.launch import race as race_module
 from autograder.launch import survey as module
 from autograder.launch.race import WARM_UPS
@@ -41,7 +42,10 @@ def surveyed(folder: Path, gpu: FakeGpu, *names: str) -> Survey:
         (folder / f"{name}.cubin").write_bytes(name.encode())
         files[key] = str(folder / f"{name}.cubin")
     request = Request("t", (), kernels, files, str(folder), str(folder))
-    return survey(gpu, SurveyRequest(request, "c", plans, rounds=3, pairs=4, stride=1, cudnn=True, seed=1))
+    asked = SurveyRequest(request, "c", plans, rounds=3, pairs=4, stride=1, cudnn=True, seed=1)
+    read = decode(SurveyRequest, json.loads(json.dumps(encode(asked))))
+    assert read == asked
+    return survey(gpu, read)
 
 
 def test_all_rungs_take_turns_and_run_in_pairs_with_the_baseline(tmp_path: Path) -> None:
@@ -50,6 +54,7 @@ def test_all_rungs_take_turns_and_run_in_pairs_with_the_baseline(tmp_path: Path)
     assert found.times_ms == {"naive": (2.0,) * 3, "coalesced": (1.0,) * 3}
     assert found.pairs == {"naive": ((2.0, 2.0),) * 4, "coalesced": ((1.0, 2.0),) * 4}
     assert found.conditions == {"sm_mhz": 1980.0}
+    assert decode(Survey, json.loads(json.dumps(encode(found)))) == found
     before = 2 * WARM_UPS + 2  # warm-ups, then one run each whose answers are compared
     rounds = [set(gpu.launched[before + i : before + i + 2]) for i in (0, 2, 4)]
     assert rounds == [{"naive", "coalesced"}] * 3
