@@ -188,6 +188,12 @@ def test_wrong_outputs_and_withheld_points_are_not_given() -> None:
     assert judged(3.5, close, trouble=("too hot",)).status is Status.WITHHELD
 
 
+def test_only_a_lack_of_speed_is_forgiven() -> None:
+    close = Yardstick(calibration=calibration(workload(4.0, 3.6)))
+    fault = Verdict(Status.LOST, "wrong", FaultKind.WRONG_VALUES, "hint", evidence={"time_ms": 3.5})
+    assert reviewed(fault, ITEM, race(3.5), 1.2, close).status is Status.LOST
+
+
 # Too fast to be true.
 
 ROOF = Roof(67_000, 3_350, "NVIDIA Test")
