@@ -5,7 +5,8 @@
 The path is that of `autograder grade`: a folder of copies, `classroom.grade_all`, a results folder; fresh secret
 cases and a fresh process on the GPU each time, the oracle resident as in a class. Only the task with the race is
 graded. Gradings run `--jobs` at a time: planning and simulation overlap, races take turns on the GPU, so that
-the GPU's own stage sets the pace. `--budget-s` stops handing out more when the time is up.
+the GPU's own stage sets the pace. No points depend on cuDNN's time, which is measured after the race and takes
+over a second: it is left out unless `--cudnn` asks for it. `--budget-s` stops handing out more when time is up.
 
 Overhead has two meanings, and both are recorded: the whole grading beside the GPU time of its timed runs, and
 the kernel's time in the race beside the same kernel launched by Numba itself.
@@ -27,7 +28,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder import classroom, path, rubric
+from autograder import classroom, launch, path, rubric, timing_stage
 from autograder.decision import decide
 from autograder.evidence import Measurement, Race
 from autograder.examples import read_example
@@ -44,12 +45,12 @@ DIGITS = 5
 
 
 class Witness:
-    """Stands before `path.measure_task`, passes everything through, and remembers races and the GPU stage's time."""
+    """Stands before a function that measures, passes everything through, and remembers races and times."""
 
     def __init__(self, measure: Callable[..., Measurement]) -> None:
         self._measure, self._lock = measure, threading.Lock()
         self.races: list[Race] = []
-        self.stage_s: list[float] = []
+        self.seconds: list[float] = []
 
     def __call__(self, *arguments: Any, **options: Any) -> Measurement:
         """Measures."""
@@ -57,7 +58,7 @@ class Witness:
         found = self._measure(*arguments, **options)
         with self._lock:
             self.races += found.races
-            self.stage_s.append(time.monotonic() - began)
+            self.seconds.append(time.monotonic() - began)
         return found
 
 
@@ -71,24 +72,33 @@ def main() -> int:
     parser.add_argument("--submission", type=Path, default=SUBMISSION, help="an example of tests/submissions")
     parser.add_argument("--task", default=TASK, help="the task to grade")
     parser.add_argument("--device", default="gpu", help="simulator: a rehearsal without races")
+    parser.add_argument("--cudnn", action="store_true", help="measure cuDNN's time, too, as a plain grading does")
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
         return _bare(options.submission, options.task)
-    witness = Witness(path.measure_task)
-    path.measure_task = witness
+    task_stage, child = Witness(path.measure_task), Witness(launch.measure)
+    path.measure_task, launch.measure = task_stage, child
+    if not options.cudnn:
+        find_race = timing_stage._race
+        timing_stage._race = lambda *found: _without_cudnn(find_race(*found))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpulabs-regrade-") as folder:
         results = _grade(options, Path(folder), began + options.budget_s)
     seconds = time.monotonic() - began
     task = rubric.load(LAB).task(options.task)
-    found = summary(task, results, witness.races, witness.stage_s)
-    found |= {"lab": LAB, "task": options.task, "submission": options.submission.stem, "jobs": options.jobs}
+    found = summary(task, results, task_stage.races, child.seconds)
+    found |= {"lab": LAB, "task": options.task, "submission": options.submission.stem}
+    found |= {"jobs": options.jobs, "cudnn": options.cudnn}
     found["seconds"] |= {"all": round(seconds, 1)}
     found["kernel_ms"]["bare"] = bare_ms(options.submission, options.task) if options.device == "gpu" else None
     record.write(options.out, record.record("regrade", COMMAND, found))
     _print(found)
     return int(found["same"] < 0.99 * found["gradings"])
+
+
+def _without_cudnn(race: launch.RaceSpec | None) -> launch.RaceSpec | None:
+    return None if race is None else dataclasses.replace(race, cudnn=False)
 
 
 def _grade(options: argparse.Namespace, folder: Path, until: float) -> list[Result]:
@@ -120,7 +130,7 @@ def summary(task: Task, results: Sequence[Result], races: Sequence[Race], stage_
         task: With the speed item.
         results: Of all gradings.
         races: Of all gradings.
-        stage_s: Wall time of the GPU stage of each, waiting for its turn included.
+        stage_s: Wall times of the GPU's own stage: is it busy? start of a process, cases, race; no waiting for a turn.
     """
     grades = collections.Counter(grade(result) for result in results)
     common, same = grades.most_common(1)[0]

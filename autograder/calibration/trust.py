@@ -225,7 +225,9 @@ def reviewed(verdict: Verdict, item: Item, race: Race, upper: float, yardstick: 
         return verdict
     found = gap(race, item.threshold, yardstick.calibration)
     more: dict[str, Any] = {f"{found.fast}_over_{found.slow}": round(found.ratio, 3)} if found else {}
-    more |= {"measured_again": f"{len(race.discarded)} times: {'; '.join(race.discarded)}"} if race.discarded else {}
+    if race.discarded:
+        often = {1: "once", 2: "twice"}.get(len(race.discarded), f"{len(race.discarded)} times")
+        more["measured_again"] = f"{often}: {'; '.join(dict.fromkeys(race.discarded))}"
     seen = [over_roof(race, yardstick.roof)]
     if verdict.status is Status.EARNED:  # a kernel that slowed the baseline down would look fast
         seen += [text for text in off_calibration(race, yardstick.calibration) if " more than " in text]

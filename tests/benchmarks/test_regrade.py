@@ -66,4 +66,4 @@ def test_the_witness_changes_nothing_and_remembers() -> None:
     witness = Witness(lambda *arguments, **options: given if (arguments, options) == ((1,), {"a": 2}) else None)  # type: ignore[arg-type, return-value]
     assert witness(1, a=2) is given
     assert witness.races == [race()]
-    assert len(witness.stage_s) == 1
+    assert len(witness.seconds) == 1

@@ -228,7 +228,9 @@ def test_pass_against_a_slowed_baseline_is_flagged() -> None:
 
 def test_notes_say_what_was_measured_again() -> None:
     verdict = judged(2.0, discarded=("too hot", "busy"))
-    assert trust.notes([score(verdict)]) == ["conv_coalesced.speed was measured again 2 times: too hot; busy."]
+    assert trust.notes([score(verdict)]) == ["conv_coalesced.speed was measured again twice: too hot; busy."]
+    assert judged(2.0, discarded=("too hot",)).evidence["measured_again"] == "once: too hot"
+    assert judged(2.0, discarded=("too hot", "too hot")).evidence["measured_again"] == "twice: too hot"
     assert trust.notes([score(judged(2.0))]) == []
 
 
