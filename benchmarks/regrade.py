@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder import classroom, launch, path, rubric, timing_stage
+from autograder import classroom, launch, path, rubric
 from autograder.decision import decide
 from autograder.evidence import Measurement, Race
 from autograder.examples import read_example
@@ -77,11 +77,9 @@ def main() -> int:
     options = parser.parse_args()
     if options.bare:
         return _bare(options.submission, options.task)
-    task_stage, child = Witness(path.measure_task), Witness(launch.measure)
+    task_stage = Witness(path.measure_task)
+    child = Witness(launch.measure if options.cudnn else without_cudnn(launch.measure))
     path.measure_task, launch.measure = task_stage, child
-    if not options.cudnn:
-        find_race = timing_stage._race
-        timing_stage._race = lambda *found: _without_cudnn(find_race(*found))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpulabs-regrade-") as folder:
         results = _grade(options, Path(folder), began + options.budget_s)
@@ -97,8 +95,14 @@ def main() -> int:
     return int(found["same"] < 0.99 * found["gradings"])
 
 
-def _without_cudnn(race: launch.RaceSpec | None) -> launch.RaceSpec | None:
-    return None if race is None else dataclasses.replace(race, cudnn=False)
+def without_cudnn(measure: Callable[..., Measurement]) -> Callable[..., Measurement]:
+    """`launch.measure` whose races leave cuDNN out."""
+
+    def measured(*arguments: Any, race: launch.RaceSpec | None = None, **options: Any) -> Measurement:
+        asked = None if race is None else dataclasses.replace(race, cudnn=False)
+        return measure(*arguments, race=asked, **options)
+
+    return measured
 
 
 def _grade(options: argparse.Namespace, folder: Path, until: float) -> list[Result]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from benchmarks.operating_curve import FAIL, PASS, TOO_CLOSE, curve, decide_many
 CODES = {Verdict.PASS: PASS, Verdict.FAIL: FAIL, Verdict.TOO_CLOSE: TOO_CLOSE}
 RECORDED = json.loads(operating_curve.OUT.read_text(encoding="utf-8"))
 ALL = {**SIMULATED, "recorded spread": machines.recorded_spread}
+if (TRACES := machines.recorded_traces()) is not None:
+    ALL["recorded traces"] = TRACES[1]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -82,6 +86,15 @@ def test_the_picture_is_drawn_from_the_recorded_curve() -> None:
     assert drawn == operating_picture.draw(RECORDED), "run: python -m benchmarks.operating_curve"
     for name in RECORDED["machines"]:
         assert f">{name}</text>" in drawn
+
+
+def test_the_page_names_the_looks_and_their_chances() -> None:
+    text = (operating_curve.ROOT / "docs" / "decision.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| ([\d.]+) % \|$", text, re.MULTILINE)
+    assert tuple((int(pairs), int(order)) for pairs, order, _ in rows) == LOOKS
+    for pairs, order, percent in rows:
+        heads = sum(math.comb(int(pairs), k) for k in range(int(order))) / 2 ** int(pairs)
+        assert 100 * heads == pytest.approx(float(percent), rel=0.02)
 
 
 # The machines themselves.

@@ -7,8 +7,9 @@ from typing import Any
 
 from autograder import rubric
 from autograder.evidence import Measurement, Race
+from autograder.launch import RaceSpec
 from autograder.result import ItemScore, Result, Status
-from benchmarks.regrade import Witness, grade, summary
+from benchmarks.regrade import Witness, grade, summary, without_cudnn
 
 TASK = rubric.load("lab1").task("conv_coalesced")
 
@@ -59,6 +60,16 @@ def test_decisions_pairs_and_times_are_those_of_the_races() -> None:
 def test_a_grade_is_status_and_points_of_every_item() -> None:
     assert grade(result(seed=1)) == grade(result(seed=2, seconds=9.0))
     assert grade(result()) != grade(result(lost="exact"))
+
+
+def test_cudnn_is_left_out_and_all_else_passed_on() -> None:
+    asked = RaceSpec("speed-0", "naive", 1.5, flops=7.0)
+    seen: list[Any] = []
+    measured = without_cudnn(lambda *arguments, **options: seen.append((arguments, options)))  # type: ignore[arg-type, return-value]
+    measured(1, race=asked, device=2)
+    measured(1, race=None)
+    assert asked.cudnn
+    assert seen == [((1,), {"race": dataclasses.replace(asked, cudnn=False), "device": 2}), ((1,), {"race": None})]
 
 
 def test_the_witness_changes_nothing_and_remembers() -> None:

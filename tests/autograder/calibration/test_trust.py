@@ -15,6 +15,7 @@ from autograder.judge import Verdict
 from autograder.result import ItemScore, Status
 from autograder.score import _judge_race
 from gpulabs.devices import DeviceHeader
+from gpulabs.errors import GraderError
 from gpulabs.roofline import Roof
 from tests.autograder.calibration.samples import calibration, race, workload
 
@@ -102,6 +103,16 @@ def test_fault_of_the_second_try_counts_and_ends_it() -> None:
     broken = Outcome("speed-0", guards_intact=False)
     found, _ = settled(measured(race(trouble=("busy",))), measured(race(), outcome=broken))
     assert found.outcomes == (broken,)
+
+
+def test_grader_that_fails_the_second_time_keeps_the_first_measurement() -> None:
+    def again() -> Measurement:
+        raise GraderError("no memory")
+
+    first = measured(race(trouble=("busy",)))
+    found = until_trusted(first, again, None, lambda seconds: None)
+    assert found.outcomes == first.outcomes
+    assert found.races[0].trouble == ("busy", "measuring again failed: no memory")
 
 
 def test_only_the_troubled_of_several_races_is_replaced() -> None:
