@@ -18,7 +18,7 @@ from autograder import ladder
 from autograder.calibration.record import Calibration
 from autograder.decision import MARGIN
 from autograder.evidence import Measurement, Outcome, Race
-from autograder.judge import Verdict
+from autograder.judge import Verdict, withheld
 from autograder.result import ItemScore, Status
 from autograder.rubric import Item
 from gpulabs.devices import DeviceHeader
@@ -119,10 +119,8 @@ def until_trusted(
         try:
             fresh = _marked(again(), calibration)
         except GraderError as error:  # the first measurement's answers are still good
-            failed = f"measuring again failed: {error}"
-            races = (
-                replace(race, trouble=(*race.trouble, failed)) if race.trouble else race for race in measured.races
-            )
+            more = (f"measuring again failed: {error}",)
+            races = [replace(race, trouble=race.trouble + more) if race.trouble else race for race in measured.races]
             return replace(measured, races=tuple(races))
         new = {race.baseline: race for race in fresh.races}
         worse = {outcome.case: outcome for outcome in fresh.outcomes if not _clean(outcome)}
@@ -222,6 +220,10 @@ def over_roof(race: Race, roof: Roof | None) -> str:
 def reviewed(verdict: Verdict, item: Item, race: Race, upper: float, yardstick: Yardstick) -> Verdict:
     """Adds to a speed verdict what the GPU can't decide, what was measured again, and what a person should see.
 
+    Where a calibration says that the GPU can't decide, points that would be lost are given. Where only the race's
+    own run says so they are withheld: a few runs of a rung, met by another job, look like a slow rung too, and what
+    is given on such a word would be given to slow kernels on busy machines.
+
     Args:
         verdict: From the race alone.
         item: The speed item.
@@ -247,10 +249,12 @@ def reviewed(verdict: Verdict, item: Item, race: Race, upper: float, yardstick: 
     if verdict.status is Status.EARNED:
         return replace(verdict, reason=f"{verdict.reason} {why}.")
     too_slow = verdict.status is Status.LOST and verdict.fault is None
-    if too_slow and upper >= MARGIN * found.floor:  # slower than even the slower rung is told apart all the same
-        reason = f"{verdict.reason} {why}, so the points are yours."
-        return replace(verdict, status=Status.EARNED, reason=reason, hint="")
-    return verdict
+    if not too_slow or upper < MARGIN * found.floor:  # slower than even the slower rung is told apart all the same
+        return verdict
+    if not found.calibrated:
+        reason = f"{why}; `autograder calibrate` on this GPU settles it"
+        return replace(withheld(reason[0].lower() + reason[1:]), evidence=verdict.evidence)
+    return replace(verdict, status=Status.EARNED, reason=f"{verdict.reason} {why}, so the points are yours.", hint="")
 
 
 def notes(items: Sequence[ItemScore]) -> list[str]:

@@ -165,16 +165,17 @@ def test_trouble_on_the_machine_withholds_a_failure_and_keeps_a_pass():
     assert "throttling" in failed.reason
 
 
-def test_rungs_that_this_gpu_can_not_tell_apart_give_the_points_and_say_so():
+def test_rungs_that_this_gpu_can_not_tell_apart_withhold_the_points_until_it_is_calibrated():
     found = evidence("conv_coalesced", "gpu")
     race = replace(found.measurement.races[0], peers={"naive": 1.0, "coalesced": 0.9})
     found = replace(found, measurement=replace(found.measurement, races=(race,)))
 
-    given = one("conv_coalesced", "speed", found, decide_as("fail"))
+    open_ = one("conv_coalesced", "speed", found, decide_as("fail"))
 
-    assert given.status is EARNED
-    assert given.points == given.max_points
-    assert "only 1.11 times as fast as naive" in given.reason
+    assert open_.status is WITHHELD
+    assert "only 1.11 times as fast as naive (in the same run)" in open_.reason
+    assert "`autograder calibrate`" in open_.reason
+    assert one("conv_coalesced", "speed", found).status is EARNED
     assert one("conv_coalesced", "exact", spoil(found, "conv_coalesced-exact-0")).status is LOST
 
 

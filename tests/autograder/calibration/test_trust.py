@@ -187,6 +187,14 @@ def test_where_rungs_are_too_close_points_are_given_unless_slower_than_both(mine
     assert ("can't tell them apart here, so the points are yours" in verdict.reason) is (status is Status.EARNED)
 
 
+def test_points_are_not_given_on_the_word_of_one_run() -> None:
+    verdict = judged(3.5, peers={"naive": 4.0, "coalesced": 3.6})
+    assert verdict.status is Status.WITHHELD
+    assert "on this GPU the ladder's coalesced is only 1.11" in verdict.reason
+    assert verdict.evidence["coalesced_over_naive"] == 1.111
+    assert judged(6.0, peers={"naive": 4.0, "coalesced": 3.6}).status is Status.LOST
+
+
 def test_a_pass_says_so_too() -> None:
     verdict = judged(2.0, Yardstick(calibration=calibration(workload(4.0, 3.6))))
     assert verdict.status is Status.EARNED
