@@ -28,7 +28,7 @@ import numpy as np
 from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning
 from autograder import cases as case_module
 from autograder import judge as judging
-from autograder.calibration import trust
+from autograder.calibration import review
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.inspection import Inspection, inspect
 from autograder.planning import TaskRequest
@@ -177,7 +177,7 @@ class _Run:
             scores += score(self.rubric, task, evidence, decision.decide)
             if self.pictures:
                 pictures += figures.figures(task, evidence.cases, evidence.outputs, evidence.expected)
-        self.notes += trust.notes(scores)
+        self.notes += review.notes(scores)
         tier = isolation.tier()
         return Result(
             lab=self.rubric.id,
@@ -244,13 +244,13 @@ class _Run:
             return dataclasses.replace(request, cases=traced)
         return request
 
-    def _yardstick(self, header: devices.DeviceHeader) -> tuple[dict[str, Any], trust.Yardstick]:
+    def _yardstick(self, header: devices.DeviceHeader) -> tuple[dict[str, Any], review.Yardstick]:
         """Gives the report's device header, and what races are held against."""
         facts = header.as_dict() | {"where": self.where}
         if self.where != "gpu":
-            return facts, trust.Yardstick()
+            return facts, review.Yardstick()
         known, line = calibration.current()
-        return facts | {"calibration": line}, trust.Yardstick(trust.roof(header), known)
+        return facts | {"calibration": line}, review.Yardstick(review.roof(header), known)
 
     def _expect(self, asked: oracle.Oracle | None) -> tuple[oracle.Answer | None, str]:
         if asked is None:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from autograder import judge
-from autograder.calibration import trust
+from autograder.calibration import review
 from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Race, Resources
 from autograder.judge import Verdict, lost, withheld
 from autograder.judge_functions import judge_launch, judge_value
@@ -89,7 +89,7 @@ class TaskEvidence:
     faults: tuple[Fault, ...] = ()
     oracle_failure: str = ""
     failure: str = ""
-    yardstick: trust.Yardstick = trust.UNKNOWN
+    yardstick: review.Yardstick = review.UNKNOWN
 
 
 def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
@@ -192,7 +192,7 @@ def _judge_speed(task: Task, item: Item, evidence: TaskEvidence, decide: Decide)
         return withheld(evidence.failure or f"the race against {item.baseline} wasn't run")
     decision = decide(race.pairs, item.threshold, final=True)
     verdict = _judge_race(item, race, decision, evidence.resources)
-    return trust.reviewed(verdict, item, race, decision.upper, evidence.yardstick)
+    return review.reviewed(verdict, item, race, decision.upper, evidence.yardstick)
 
 
 def _judge_race(item: Item, race: Race, decision: Decision, resources: Sequence[Resources]) -> Verdict:

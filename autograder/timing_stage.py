@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autograder import assemble, calibration, ladder, launch, turns
 from autograder.calibration import trust
-from autograder.evidence import Case, Measurement, PlanSet
+from autograder.evidence import Case, Kernel, Measurement, PlanSet
 from autograder.rubric import Task
 from gpulabs import convolution, devices
 from gpulabs.errors import GraderError
@@ -43,7 +43,9 @@ def measure_task(
     race, rungs = _race(task, cases), {}
     if race:
         wanted = (race.baseline, *race.peers)
-        kernels = {f"ladder:{name}": ladder.plan_for(ladder.rung(name), _case(cases, race.case))[1] for name in wanted}
+        kernels: dict[str, Kernel] = {}
+        for name in wanted:
+            kernels |= ladder.plan_for(ladder.rung(name), _case(cases, race.case))[1]
         assembled = assemble.assemble(kernels, architecture)
         if assembled.faults:
             first = next(iter(assembled.faults.values()))

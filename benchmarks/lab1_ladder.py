@@ -67,13 +67,14 @@ def draw(shape: tuple[int, ...], channels: int) -> tuple[Array, Array]:
 def time_rungs(gpu: CudaGpu, case: Case, x: Array, w: Array, expected: Array) -> dict[str, list[float]]:
     """Times all rungs in turns, each checked against the exact output."""
     kernels = {name: ladder.plan_for(ladder.rung(name), case) for name in ladder.NAMES}
-    assembled = assemble({f"ladder:{name}": kernel for name, (_, kernel) in kernels.items()}, gpu.architecture)
+    assembled = assemble({key: each for _, found in kernels.values() for key, each in found.items()}, gpu.architecture)
     if assembled.faults:
         raise GraderError(str(assembled.faults))
     contenders = []
-    for name, (plan, kernel) in kernels.items():
-        handle = gpu.load(assembled.code()[f"ladder:{name}"], kernel.entry)
-        contenders.append(Contender(name, plan, {f"ladder:{name}": Loaded(kernel, handle)}))
+    for name, (plan, own) in kernels.items():
+        code = assembled.code()
+        loaded = {key: Loaded(kernel, gpu.load(code[key], kernel.entry)) for key, kernel in own.items()}
+        contenders.append(Contender(name, plan, loaded))
     track = Track(gpu, contenders, x, w)
     times: dict[str, list[float]] = {name: [] for name in kernels}
     try:

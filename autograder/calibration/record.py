@@ -224,5 +224,9 @@ def current() -> tuple[Calibration | None, str]:
 
 
 def fingerprints() -> dict[str, str]:
-    """Rung -> sha256 of its PTX as it ships."""
-    return {name: hashlib.sha256(ladder.rung(name).ptx.encode()).hexdigest() for name in ladder.NAMES}
+    """Rung -> sha256 of its kernels' PTX as it ships."""
+    found = {}
+    for name in ladder.NAMES:
+        kernels = sorted(ladder.rung(name).ptx.items())
+        found[name] = hashlib.sha256("\0".join(ptx for _, ptx in kernels).encode()).hexdigest()
+    return found

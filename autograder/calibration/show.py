@@ -8,7 +8,8 @@ from typing import Any
 
 from autograder.calibration import survey
 from autograder.calibration.record import SCHEMA_VERSION, Calibration, current, location, read, to_text
-from autograder.calibration.trust import OFF, gap, unresolved
+from autograder.calibration.review import gap, unresolved
+from autograder.calibration.trust import OFF
 from autograder.evidence import Race, encode
 from autograder.rubric import load as load_rubric
 from autograder.store import write_atomically

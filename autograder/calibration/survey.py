@@ -188,14 +188,18 @@ def prepare(target: Target, architecture: str, folder: Path) -> tuple[dict[str, 
     kernels: dict[str, Kernel] = {}
     notes = []
     for name in dict.fromkeys((baseline, *ladder.NAMES)):
+        rung = ladder.rung(name)
+        if _number(rung.target) > _number(architecture):
+            notes.append(f"{name} needs {rung.target}, this GPU is {architecture}")
+            continue
         try:
-            plan, kernel = ladder.plan_for(ladder.rung(name), target.case)
+            plans[name], own = ladder.plan_for(rung, target.case)
         except GraderError as error:
-            if name == baseline:
-                raise
             notes.append(f"{name} doesn't run this workload: {error}")
             continue
-        plans[name], kernels[f"ladder:{name}"] = plan, kernel
+        kernels |= own
+    if baseline not in plans:
+        raise GraderError(f"calibrate: {target.workload}: {notes[0]}, and it is the baseline here")
     assembled = assemble(kernels, architecture)
     if assembled.faults:
         first = next(iter(assembled.faults.values()))
@@ -209,6 +213,10 @@ def prepare(target: Target, architecture: str, folder: Path) -> tuple[dict[str, 
         np.save(folder / f"{target.case.id}.{role}.npy", array)
     bare = {key: Kernel(kernel.name, kernel.entry, "") for key, kernel in kernels.items()}
     return plans, Request(target.task.id, (), bare, files, str(folder), str(folder)), notes
+
+
+def _number(architecture: str) -> int:
+    return int(architecture.removeprefix("sm_"))
 
 
 def run_child(request: SurveyRequest) -> Survey:

@@ -1,4 +1,4 @@
-"""Whether a race is to be trusted, what this GPU can tell apart, and what a person should look at: pure.
+"""Whether a race is to be trusted, and when it is run again: pure.
 
 A race is measured again only on a trusted sign of trouble: cut clocks, another process at work, a baseline
 that is not as fast as its calibration. Whether to measure again never looks at the verdict; otherwise a
@@ -10,20 +10,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from autograder import ladder
 from autograder.calibration.record import Calibration
-from autograder.decision import MARGIN
 from autograder.evidence import Measurement, Outcome, Race
-from autograder.judge import Verdict, withheld
-from autograder.result import ItemScore, Status
-from autograder.rubric import Item
-from gpulabs.devices import DeviceHeader
 from gpulabs.errors import GraderError
-from gpulabs.roofline import Roof, known_roof
 
 OFF = 0.10
 """A baseline this far from its calibration is a sign of trouble. Undisturbed launches on an H100 differ by less
@@ -35,57 +27,22 @@ RETRIES = 2
 PAUSE_S = 3.0
 """Before measuring again: for a burst of other work to end, for a chip to cool a little."""
 
-APART = 1.2
-"""Rungs closer than this can't be told apart: at 0.95 of a threshold half-way between them (1.095 times either)
-only 4 % would be left for all that differs from kernel to kernel."""
 
+def off_calibration(race: Race, calibration: Calibration | None, least: float = -OFF) -> tuple[str, ...]:
+    """Says so when the race's baseline was not as fast as calibrated.
 
-@dataclass(frozen=True)
-class Yardstick:
-    """What a race's numbers are held against.
-
-    Attributes:
-        roof: The GPU's peaks, or None where nobody knows them.
+    Args:
+        race: The race.
         calibration: The GPU's, or None.
+        least: How much below 0 is still as calibrated; minus infinity looks for a slow baseline only.
     """
-
-    roof: Roof | None = None
-    calibration: Calibration | None = None
-
-
-UNKNOWN = Yardstick()
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The two neighbouring rungs that a threshold stands between.
-
-    Attributes:
-        slow: Name of the slower rung, which should not pass.
-        fast: Name of the faster one, which should.
-        ratio: How many times as fast, on this GPU.
-        floor: Speedup of `slow` over the item's baseline.
-        reach: Speedup of `fast` over it.
-        calibrated: Whether the times come from the calibration; otherwise from the race's own run.
-    """
-
-    slow: str
-    fast: str
-    ratio: float
-    floor: float
-    reach: float
-    calibrated: bool
-
-
-def off_calibration(race: Race, calibration: Calibration | None) -> tuple[str, ...]:
-    """Says so when the race's baseline was not as fast as calibrated, within `OFF`, either way."""
     known = calibration.of(race) if calibration else None
     if known is None or race.baseline not in known.kernels or not race.pairs:
         return ()
     expected = known.kernels[race.baseline].median_ms
     measured = statistics.median(baseline for _, baseline in race.pairs)
     share = measured / expected - 1
-    if abs(share) <= OFF:
+    if least <= share <= OFF:
         return ()
     way = "more" if share > 0 else "less"
     return (
@@ -152,125 +109,3 @@ def _newer(race: Race, fresh: Mapping[str, Race]) -> Race:
         wrong_outputs=found.wrong_outputs + race.wrong_outputs,
         discarded=(*race.discarded, ", ".join(race.trouble)),
     )
-
-
-def gap(
-    race: Race, threshold: float, calibration: Calibration | None, order: Sequence[str] = ladder.NAMES
-) -> Gap | None:
-    """Finds the rungs that a threshold stands between, and how far apart they are on this GPU.
-
-    Above 1 the baseline is the one that should not pass and the next rung the one that should; up to 1 the
-    baseline should pass and the rung below should not.
-
-    Args:
-        race: With the ladder's times of its own run.
-        threshold: The speedup asked for.
-        calibration: The GPU's, or None.
-        order: The ladder, slowest first.
-
-    Returns:
-        The gap, or None where there is no such neighbour or no time of it.
-    """
-    known = calibration.of(race) if calibration else None
-    times = {name: each.median_ms for name, each in known.kernels.items()} if known else dict(race.peers)
-    place = order.index(race.baseline) if race.baseline in order else -1
-    first = place if threshold > 1 else place - 1
-    if place < 0 or not 0 <= first < len(order) - 1:
-        return None
-    slow, fast = order[first], order[first + 1]
-    if not all(times.get(name, 0) > 0 for name in (slow, fast, race.baseline)):
-        return None
-    base = times[race.baseline]
-    return Gap(slow, fast, times[slow] / times[fast], base / times[slow], base / times[fast], known is not None)
-
-
-def unresolved(found: Gap | None, threshold: float) -> str:
-    """Says why this GPU can't decide a threshold, or nothing: its rungs are too close, or its faster one fails too."""
-    if found is None:
-        return ""
-    whose = "calibrated" if found.calibrated else "in the same run"
-    if found.ratio < APART:
-        return (
-            f"On this GPU the ladder's {found.fast} is only {found.ratio:.2f} times as fast as {found.slow} "
-            f"({whose}): a speed test can't tell them apart here"
-        )
-    if found.reach < MARGIN * threshold:
-        return (
-            f"On this GPU the ladder's own {found.fast} reaches only {found.reach:.2f} ({whose}), "
-            f"so that {threshold:g} can't be asked for here"
-        )
-    return ""
-
-
-def over_roof(race: Race, roof: Roof | None) -> str:
-    """Says so when a kernel was faster than a direct convolution in float32 can be: for a person to look at."""
-    if roof is None or not race.pairs:
-        return ""
-    least_ms = max(race.flops / roof.peak_gflops, race.bytes / roof.bandwidth_gb_s) / 1e6
-    time_ms = statistics.median(mine for mine, _ in race.pairs)
-    if time_ms >= least_ms:
-        return ""
-    return (
-        f"took {time_ms:.4g} ms where a direct float32 convolution needs at least {least_ms:.4g} ms on this GPU "
-        f"({roof.peak_gflops:,.0f} GFLOP/s, {roof.bandwidth_gb_s:,.0f} GB/s). Tensor cores or fewer operations "
-        "(Winograd, FFT) can explain it"
-    )
-
-
-def reviewed(verdict: Verdict, item: Item, race: Race, upper: float, yardstick: Yardstick) -> Verdict:
-    """Adds to a speed verdict what the GPU can't decide, what was measured again, and what a person should see.
-
-    Where a calibration says that the GPU can't decide, points that would be lost are given. Where only the race's
-    own run says so they are withheld: a few runs of a rung, met by another job, look like a slow rung too, and what
-    is given on such a word would be given to slow kernels on busy machines.
-
-    Args:
-        verdict: From the race alone.
-        item: The speed item.
-        race: Its race.
-        upper: Upper bound of the speedup.
-        yardstick: What is known of this GPU.
-    """
-    if item.threshold is None or not verdict.evidence:
-        return verdict
-    found = gap(race, item.threshold, yardstick.calibration)
-    more: dict[str, Any] = {f"{found.fast}_over_{found.slow}": round(found.ratio, 3)} if found else {}
-    if race.discarded:
-        often = {1: "once", 2: "twice"}.get(len(race.discarded), f"{len(race.discarded)} times")
-        more["measured_again"] = f"{often}: {'; '.join(dict.fromkeys(race.discarded))}"
-    seen = [over_roof(race, yardstick.roof)]
-    if verdict.status is Status.EARNED:  # a kernel that slowed the baseline down would look fast
-        seen += [text for text in off_calibration(race, yardstick.calibration) if " more than " in text]
-    more |= {"flag": "; ".join(filter(None, seen))} if any(seen) else {}
-    verdict = replace(verdict, evidence={**verdict.evidence, **more})
-    why = unresolved(found, item.threshold)
-    if found is None or not why:
-        return verdict
-    if verdict.status is Status.EARNED:
-        return replace(verdict, reason=f"{verdict.reason} {why}.")
-    too_slow = verdict.status is Status.LOST and verdict.fault is None
-    if not too_slow or upper < MARGIN * found.floor:  # slower than even the slower rung is told apart all the same
-        return verdict
-    if not found.calibrated:
-        reason = f"{why}; `autograder calibrate` on this GPU settles it"
-        return replace(withheld(reason[0].lower() + reason[1:]), evidence=verdict.evidence)
-    return replace(verdict, status=Status.EARNED, reason=f"{verdict.reason} {why}, so the points are yours.", hint="")
-
-
-def notes(items: Sequence[ItemScore]) -> list[str]:
-    """What the report's reader should know of some scores: flags, and what was measured again."""
-    told = []
-    for item in items:
-        name = f"{item.task}.{item.item}"
-        if flag := item.evidence.get("flag"):
-            told.append(f"For a person to look at, it costs no points: {name} {flag}.")
-        if again := item.evidence.get("measured_again"):
-            told.append(f"{name} was measured again {again}.")
-    return told
-
-
-def roof(header: DeviceHeader) -> Roof | None:
-    """The GPU's peaks: as its driver says, else as published, else None."""
-    if header.gpu and header.peak_gflops and header.bandwidth_gb_s:
-        return Roof(header.peak_gflops, header.bandwidth_gb_s, header.gpu)
-    return known_roof(header.gpu) if header.gpu else None

@@ -89,7 +89,7 @@ def measure(
         arrays_dir: Holds `<case>.x.npy` and `<case>.w.npy`.
         work_dir: Gets `<case>.npy`, `measurement.json` and the child's log.
         race: The race, run after the cases when its own case went well.
-        ladder_cubins: Key `ladder:<rung>` -> machine code of the rungs that race.
+        ladder_cubins: Key `ladder:<kernel>` -> machine code of the rungs that race.
         timeout_s: Longest time without a sign of life; then the running case is an endless loop.
         device: Number of the GPU.
         command: Makes the child's command line from the request's path; for tests.
@@ -124,9 +124,10 @@ def measure(
     code = {**cubins, **(ladder_cubins or {})}
     used = {launch.kernel for plan in plans for launch in plan.launches}
     kernels = {key: replace(kernel, ptx="") for key, kernel in plan_set.kernels.items() if key in used}
-    if asked:
+    if asked and raced:
         for name in asked.rungs:
-            kernels[f"ladder:{name}"] = Kernel(name, ladder.rung(name).entry, "")
+            _, theirs = ladder.plan_for(ladder.rung(name), raced)
+            kernels |= {key: replace(kernel, ptx="") for key, kernel in theirs.items()}
     files = _write_cubins(kernels, code, work_dir)
     while plans or asked:
         where = str(arrays_dir), str(work_dir)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autograder import cases, rubric
-from autograder.calibration import trust
+from autograder.calibration import review
 from autograder.evidence import (
     Coalescing,
     Fault,
@@ -180,7 +180,7 @@ def test_rungs_that_this_gpu_can_not_tell_apart_withhold_the_points_until_it_is_
 
 
 def test_faster_than_the_roof_is_flagged_and_earned():
-    roof = trust.Yardstick(roof=Roof(1.0, 1.0, "a slow GPU"))
+    roof = review.Yardstick(roof=Roof(1.0, 1.0, "a slow GPU"))
     found = replace(evidence("conv_coalesced", "gpu"), yardstick=roof)
     speed = one("conv_coalesced", "speed", found)
     assert speed.status is EARNED

@@ -84,7 +84,7 @@ def test_only_a_task_with_a_race_has_the_gpu_alone(tmp_path, monkeypatch, race):
     monkeypatch.setattr(timing_stage, "_race", lambda task, cases: spec)
     monkeypatch.setattr(timing_stage, "_case", lambda cases, name: None)
     monkeypatch.setattr(timing_stage.ladder, "rung", lambda name: None)
-    monkeypatch.setattr(timing_stage.ladder, "plan_for", lambda rung, case: (None, None))
+    monkeypatch.setattr(timing_stage.ladder, "plan_for", lambda rung, case: (None, {}))
     assembled = types.SimpleNamespace(faults={}, code=dict)
     monkeypatch.setattr(timing_stage.assemble, "assemble", lambda kernels, architecture: assembled)
     monkeypatch.setattr(launch, "measure", measure)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from autograder import calibration, path, rubric
-from autograder.calibration import trust
+from autograder.calibration import review
 from autograder.submission import Submission
 from gpulabs import devices
 from tests.autograder.calibration.samples import calibration as made_up
 
 
-def yardstick(where: str) -> tuple[dict[str, object], trust.Yardstick]:
+def yardstick(where: str) -> tuple[dict[str, object], review.Yardstick]:
     submission = Submission("lab1_conv_kernel", "ada", "a.ipynb", "", ())
     header = dataclasses.replace(devices.header(), gpu="NVIDIA H100 80GB HBM3", peak_gflops=6e4, bandwidth_gb_s=3e3)
     run = path._Run(rubric.load("lab1"), submission, where, 1, lambda *_: None, False)
@@ -41,4 +41,4 @@ def test_gpu_without_one_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_simulator_has_no_yardstick() -> None:
     facts, found = yardstick("simulator")
     assert "calibration" not in facts
-    assert found == trust.UNKNOWN
+    assert found == review.UNKNOWN

@@ -32,7 +32,7 @@ def surveyed(folder: Path, gpu: FakeGpu, *names: str) -> Survey:
     random = np.random.default_rng(5)
     for role, shape in (("x", CASE.x_shape), ("w", CASE.w_shape)):
         np.save(folder / f"c.{role}.npy", random.integers(-9, 9, shape).astype(np.float32))
-    plan, _ = ladder.plan_for(ladder.rung("naive"), CASE)
+    plan = ladder.plan_for(ladder.rung("naive"), CASE)[0]
     plans, kernels, files = {}, {}, {}
     for name in names:
         key = f"ladder:{name}"
