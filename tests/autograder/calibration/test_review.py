@@ -144,6 +144,8 @@ def test_pass_against_a_slowed_baseline_is_flagged() -> None:
     slowed = {"naive_ms": 8.0, "yardstick": Yardstick(calibration=calibration())}
     assert "99% more than calibrated" in judged(4.0, **slowed).evidence["flag"]  # type: ignore[arg-type]
     assert "flag" not in judged(4.0, naive_ms=8.0).evidence
+    for naive_ms in (4.0, 2.0):  # as calibrated; faster, which helps no student
+        assert "flag" not in judged(0.5, naive_ms=naive_ms, yardstick=Yardstick(calibration=calibration())).evidence
 
 
 def test_a_verdict_without_a_threshold_is_told_the_same() -> None:

@@ -85,6 +85,16 @@ def test_gpu_that_is_never_quiet_is_not_calibrated() -> None:
         calibrate("lab1", launches=2, rounds=5, run=Launches(*range(1, 9)))
 
 
+def test_rungs_that_an_older_gpu_lacks_are_left_out_and_named(tmp_path: Path) -> None:
+    (target,) = targets("lab1")
+    needs = {name: int(ladder.rung(name).target.removeprefix("sm_")) for name in ladder.NAMES}
+    plans, _, notes = module.prepare(target, "sm_75", tmp_path)
+    assert set(plans) == {name for name, least in needs.items() if least <= 75}
+    assert len(notes) == len(needs) - len(plans)
+    with pytest.raises(GraderError, match="naive needs sm_75, this GPU is sm_60, and it is the baseline"):
+        module.prepare(target, "sm_60", tmp_path)
+
+
 def test_child_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (target,) = targets("lab1")
     plans, request, _ = module.prepare(target, "sm_90", tmp_path)
