@@ -30,7 +30,7 @@ DEVICES: tuple[dict[str, int], ...] = (
      "shared_bytes_per_sm": 233472, "register_unit": 256, "shared_unit": 128},  # 9.0, H100
 )  # fmt: skip
 _WARP_UNIT = 4
-"""NVIDIA's calculator hands registers out in four parts of a multiprocessor; cases are drawn where that changes nothing."""
+"""NVIDIA's calculator has a multiprocessor's registers in four parts; cases are drawn where that changes nothing."""
 
 
 def tile_bytes(tile_h: int, tile_w: int, r: int, s: int, c: int, stride: int) -> int:

@@ -90,8 +90,8 @@ def judge_curve(item: Item, race: Race, resources: Sequence[Resources], structur
         return dataclasses.replace(_untrusted(race, len(race.rounds)), evidence=numbers)
     if decision.standing is Standing.FLAT:
         text = (
-            f"On this GPU {rungs} differ by {decision.gap:.2f}x, less than {MIN_GAP:g}x: speed between them can't be told, "
-            "and the compiled code decides"
+            f"On this GPU {rungs} differ by {decision.gap:.2f}x, less than {MIN_GAP:g}x: speed between them can't be "
+            "told, and the compiled code decides"
         )
         if structural:
             return Verdict(Status.EARNED, f"{text}; it has what is asked for.", evidence=numbers)

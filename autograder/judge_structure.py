@@ -208,8 +208,8 @@ def _stack(one: _Found, limit: float) -> _Complaint | None:
     return _Complaint(
         f"{one.resources.stack_bytes} bytes a thread lie in local memory, which is global memory in disguise, "
         f"at most {limit:g} are allowed",
-        "An array of a thread lives in registers only if every index into it is known when it is compiled: loops over it "
-        "need constant bounds, and must be short enough to be unrolled.",
+        "An array of a thread lives in registers only if every index into it is known when it is compiled: loops over "
+        "it need constant bounds, and must be short enough to be unrolled.",
     )
 
 

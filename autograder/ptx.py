@@ -129,9 +129,16 @@ def count_fp64(ptx: str) -> int:
 
     Moves, loads and stores of doubles are not counted: they cost what any 8 bytes cost.
     """
-    quiet = ("mov", "ld", "st", "selp")
-    found = 0
-    for statement in statements(ptx):
-        family, *modifiers = statement.opcode.split(".")
-        found += "f64" in modifiers and family not in quiet
-    return found
+    return sum(is_fp64(statement) for statement in statements(ptx))
+
+
+def is_fp64(statement: Statement) -> bool:
+    """Whether an instruction computes in double precision, or converts from or to it."""
+    family, *modifiers = statement.opcode.split(".")
+    return "f64" in modifiers and family not in ("mov", "ld", "st", "selp")
+
+
+def local_bytes(ptx: str) -> int:
+    """Bytes of local memory that the text declares: arrays of a thread that the compiler kept out of registers."""
+    found = re.findall(r"^\s*\.local\s[^\[;]*\.[bsuf](\d+)\s+[\w$]+\[(\d+)\]", without_comments(ptx), re.MULTILINE)
+    return sum(int(bits) // 8 * int(count) for bits, count in found)

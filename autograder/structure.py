@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autograder.evidence import Structure
-from autograder.ptx import Statement, statements, without_comments
+from autograder.ptx import Statement, is_fp64, statements, without_comments
 
 SHARED, GLOBAL, LOCAL = "shared", "global", "local"
 MMA_PRODUCTS = 32
@@ -278,12 +278,6 @@ class _Reader:
             if lines:
                 wanted[name] = lines[0]
         return wanted
-
-
-def is_fp64(statement: Statement) -> bool:
-    """Whether an instruction computes in double precision, or converts from or to it."""
-    family, *modifiers = statement.opcode.split(".")
-    return "f64" in modifiers and family not in ("mov", "ld", "st", "selp")
 
 
 def split(operands: str) -> list[str]:

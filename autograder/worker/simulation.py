@@ -7,6 +7,8 @@ times faster, in an order that is always the same.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import sys
 import threading
 from collections import defaultdict
@@ -23,6 +25,7 @@ from autograder.evidence import Case, Coalescing, Fault, FaultKind, Launch, Outc
 from autograder.worker.cells import TimeIsUpError, describe, place, time_limit
 
 SECTOR_BYTES = 32
+REQUEST_BYTES = 128
 WARP = 32
 POISON = np.array(0x7FC0DEAD, np.uint32).view(np.float32)[()]
 """A NaN with a payload of its own: an output that still holds it was never written."""
@@ -50,7 +53,11 @@ class Traffic:
         self._counts: dict[tuple[Any, ...], int] = defaultdict(int)
 
     def add(self, array: int, store: bool, byte: int, size: int, frame: Any) -> None:
-        """Notes one thread's access; the n-th time at one place of the code is one request of its warp."""
+        """Notes one thread's access; the n-th time at one place of the code is one request of its warp.
+
+        Memory serves 128 bytes at a time, so that an access of 16 bytes is a request for every 8 threads: 4 sectors
+        are ideal for it too.
+        """
         thread: Any = threading.current_thread()
         block = (thread.blockIdx.x, thread.blockIdx.y, thread.blockIdx.z)
         # By line, not by bytecode: Python moves f_lasti when it specialises a hot instruction.
@@ -58,7 +65,8 @@ class Traffic:
         counter = (block, thread.thread_id, site)
         turn = self._counts[counter]
         self._counts[counter] = turn + 1
-        sectors = self._sectors[block, thread.thread_id // WARP, site, turn]
+        together = WARP if size <= 8 else REQUEST_BYTES // size
+        sectors = self._sectors[block, thread.thread_id // together, site, turn]
         sectors.add(byte // SECTOR_BYTES)
         sectors.add((byte + size - 1) // SECTOR_BYTES)
 
@@ -83,6 +91,12 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
             offset = sum(int(a) % n * s for a, n, s in zip(axes, ary.shape, ary.strides, strict=True))
             # Two frames up: the kernel, above the array's wrapper and this class's own method.
             self._traffic.add(self._number, store, offset, ary.itemsize, sys._getframe(3))
+
+    def note_vector(self, index: int, count: int, store: bool) -> None:
+        """Notes one access to several neighbouring elements at a flat index: `load4` and its like."""
+        size = self._ary.itemsize
+        # Three frames up: the kernel, above the intrinsic, its helper and this method.
+        self._traffic.add(self._number, store, index * size, count * size, sys._getframe(3))
 
     def __getitem__(self, index: Any) -> Any:
         value = super().__getitem__(index)
@@ -156,11 +170,12 @@ def uses_barrier(function: Any, seen: set[int] | None = None) -> bool:
     seen.add(id(code))
     if BARRIERS & set(code.co_names):
         return True
-    return any(
-        uses_barrier(value, seen)
-        for value in (function.__globals__.get(name) for name in code.co_names)
-        if hasattr(value, "fn") or hasattr(value, "__code__")
-    )
+    named = [function.__globals__.get(name) for name in code.co_names]
+    named += [getattr(value, name, None) for value in named if inspect.ismodule(value) for name in code.co_names]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # a name that its factory has not set yet
+            named.append(cell.cell_contents)
+    return any(uses_barrier(value, seen) for value in named if hasattr(value, "fn") or hasattr(value, "__code__"))
 
 
 def run_plan(

@@ -19,7 +19,7 @@ def load4(array: Any, index: int) -> tuple[Any, Any, Any, Any]:
     Raises:
         IndexError: They don't all lie in the array, or the index is no multiple of 4.
     """
-    floats = _floats("load4", array, index)
+    floats = _floats("load4", array, index, store=False)
     return floats[0], floats[1], floats[2], floats[3]
 
 
@@ -29,7 +29,7 @@ def store4(array: Any, index: int, a: Any, b: Any, c: Any, d: Any) -> None:
     Raises:
         IndexError: They don't all lie in the array, or the index is no multiple of 4.
     """
-    _floats("store4", array, index)[:] = a, b, c, d
+    _floats("store4", array, index, store=True)[:] = a, b, c, d
 
 
 def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
@@ -38,8 +38,8 @@ def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
     Raises:
         IndexError: They don't all lie in their arrays, or an index is no multiple of 4.
     """
-    found = _floats("copy4_async", source, j)
-    _floats("copy4_async", shared, i)[:] = found if valid else 0
+    found = _floats("copy4_async", source, j, store=False)
+    _floats("copy4_async", shared, i, store=True)[:] = found if valid else 0
 
 
 def commit_copies() -> None:
@@ -78,13 +78,16 @@ def mma_tf32(
     return c0 + d[0, 0], c1 + d[0, 1], c2 + d[1, 0], c3 + d[1, 1]
 
 
-def _floats(name: str, array: Any, index: int) -> Any:
-    """A view of the four floats at a flat index."""
+def _floats(name: str, array: Any, index: int, *, store: bool) -> Any:
+    """A view of the four floats at a flat index; an array that counts its traffic hears of it."""
     flat = getattr(array, "_ary", array).reshape(-1)
     if index % 4:
         raise IndexError(f"{name}: index {index} is no multiple of 4; 16-byte accesses must be aligned")
     if not 0 <= index <= flat.size - 4:
         raise IndexError(f"{name}: index {index} and the three after it, in an array of {flat.size} floats")
+    counting = getattr(type(getattr(array, "_item", array)), "note_vector", None)
+    if counting is not None:
+        counting(array._item, index, 4, store)
     return flat[index : index + 4]
 
 
