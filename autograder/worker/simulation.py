@@ -18,6 +18,7 @@ from typing import Any
 import greenlet
 import numpy as np
 from numba.cuda.simulator import kernel as sim_kernel
+from numba.cuda.simulator import kernelapi
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from numba.cuda.simulator.kernelapi import Dim3
 
@@ -109,8 +110,32 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Makes the simulator let the threads of a block take turns."""
+    """Makes the simulator let the threads of a block take turns, and gives it a shared memory that knows more."""
     sim_kernel.BlockManager = TurnTaking
+    kernelapi.FakeCUDAShared = Shared
+
+
+class Shared:
+    """Shared memory of a block: the simulator's own knows neither `alignment` nor dynamic arrays of NumPy's types.
+
+    What was never written is poison: a tile with a hole gives NaN here, and on a GPU what another block left.
+    """
+
+    def __init__(self, dynshared_size: int) -> None:
+        self._arrays: dict[tuple[str, int], Any] = {}
+        self._dynamic = np.full(-(-dynshared_size // 4), POISON, np.float32)
+        self._bytes = dynshared_size
+
+    def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Any:
+        """One array for each line of code; all dynamic ones (shape 0) are the same memory."""
+        kind = np.dtype(kernelapi.numpy_support.as_dtype(dtype) if isinstance(dtype, kernelapi.types.Type) else dtype)
+        if shape == 0:
+            return self._dynamic.view(np.uint8)[: self._bytes // kind.itemsize * kind.itemsize].view(kind)
+        caller = sys._getframe(1)
+        place = caller.f_code.co_filename, caller.f_lineno
+        if place not in self._arrays:
+            self._arrays[place] = np.full(shape, POISON if kind.kind == "f" else 0x5A, kind)
+        return self._arrays[place]
 
 
 class Turns(sim_kernel.BlockThread):  # type: ignore[misc]

@@ -10,7 +10,6 @@ import threading
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 
 def load4(array: Any, index: int) -> tuple[Any, Any, Any, Any]:
@@ -72,9 +71,9 @@ def mma_tf32(
     g, t = lane // 4, lane % 4
     a[g, t], a[g + 8, t], a[g, t + 4], a[g + 8, t + 4] = (_truncated(value) for value in (a0, a1, a2, a3))
     b[t, g], b[t + 4, g] = _truncated(b0), _truncated(b1)
-    cuda.syncthreads()
+    thread.syncthreads()
     d = a[[g, g + 8]] @ b[:, [2 * t, 2 * t + 1]]
-    cuda.syncthreads()  # before a lane may bring its next fragment
+    thread.syncthreads()  # before a lane may bring its next fragment
     return c0 + d[0, 0], c1 + d[0, 1], c2 + d[1, 0], c3 + d[1, 1]
 
 
