@@ -95,9 +95,10 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
 
     def note_vector(self, index: int, count: int, store: bool) -> None:
         """Notes one access to several neighbouring elements at a flat index: `load4` and its like."""
-        size = self._ary.itemsize
-        # Three frames up: the kernel, above the intrinsic, its helper and this method.
-        self._traffic.add(self._number, store, index * size, count * size, sys._getframe(3))
+        size, frame = self._ary.itemsize, sys._getframe(1)
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpulabs.intrinsics"):
+            frame = frame.f_back  # up to the kernel, above the intrinsic and its helpers
+        self._traffic.add(self._number, store, index * size, count * size, frame)
 
     def __getitem__(self, index: Any) -> Any:
         value = super().__getitem__(index)

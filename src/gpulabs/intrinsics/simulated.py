@@ -12,6 +12,19 @@ from typing import Any
 import numpy as np
 
 
+def load1(array: Any, index: int) -> Any:
+    """Loads one float at a flat index; see `gpulabs.intrinsics.device.load1`.
+
+    Raises:
+        IndexError: It does not lie in the array.
+    """
+    flat = getattr(array, "_ary", array).reshape(-1)
+    if not 0 <= index < flat.size:
+        raise IndexError(f"load1: index {index}, in an array of {flat.size} floats")
+    _tell(array, index, 1, store=False)
+    return flat[index]
+
+
 def load4(array: Any, index: int) -> tuple[Any, Any, Any, Any]:
     """Loads four neighbouring floats; see `gpulabs.intrinsics.device.load4`.
 
@@ -37,8 +50,8 @@ def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
     Raises:
         IndexError: They don't all lie in their arrays, or an index is no multiple of 4.
     """
-    found = _floats("copy4_async", source, j, store=False)
-    _floats("copy4_async", shared, i, store=True)[:] = found if valid else 0
+    found = _floats("copy4_async", source, j, store=False) if valid else 0
+    _floats("copy4_async", shared, i, store=True)[:] = found
 
 
 def commit_copies() -> None:
@@ -84,10 +97,15 @@ def _floats(name: str, array: Any, index: int, *, store: bool) -> Any:
         raise IndexError(f"{name}: index {index} is no multiple of 4; 16-byte accesses must be aligned")
     if not 0 <= index <= flat.size - 4:
         raise IndexError(f"{name}: index {index} and the three after it, in an array of {flat.size} floats")
-    counting = getattr(type(getattr(array, "_item", array)), "note_vector", None)
-    if counting is not None:
-        counting(array._item, index, 4, store)
+    _tell(array, index, 4, store=store)
     return flat[index : index + 4]
+
+
+def _tell(array: Any, index: int, floats: int, *, store: bool) -> None:
+    """Tells an array that counts its traffic (a class of the grader's) of an access that goes past its own methods."""
+    item = getattr(array, "_item", array)
+    if hasattr(type(item), "note_vector"):
+        item.note_vector(index, floats, store)
 
 
 def _truncated(value: Any) -> Any:
