@@ -8,7 +8,7 @@ from typing import Any
 
 from autograder.calibration import survey
 from autograder.calibration.record import SCHEMA_VERSION, Calibration, current, location, read, to_text
-from autograder.calibration.review import gap, unresolved
+from autograder.calibration.review import APART, gap, unresolved
 from autograder.calibration.trust import OFF
 from autograder.evidence import Race, encode
 from autograder.rubric import load as load_rubric
@@ -90,6 +90,11 @@ def warnings(found: Calibration) -> list[str]:
         item = load_rubric(one.lab).task(one.task).item(one.item)
         race = Race(one.task, one.workload, one.baseline, ())
         why = unresolved(gap(race, item.threshold, found), item.threshold) if item.threshold else ""
+        if item.kind == "speed_curve" and all(name in one.kernels for name in (one.baseline, item.high or "")):
+            ratio = one.kernels[one.baseline].median_ms / one.kernels[item.high or ""].median_ms
+            if ratio < APART:
+                times = f"{ratio:.2f} times as fast as {one.baseline} on this GPU"
+                told.append(f"{one.task}.{one.item}: {item.high} is only {times}: the compiled code decides, not speed")
         if why:
             told.append(f"{one.task}.{one.item}: {why}; its points are given where the other checks pass")
     if (spread := survey.widest(found.workloads)) > OFF / 3:

@@ -22,7 +22,7 @@ from autograder.evidence import Case, Kernel, Plan, decode, encode
 from autograder.launch.request import Request
 from autograder.launch.survey import ANSWER, Survey, SurveyRequest
 from autograder.launch.trouble import busy
-from autograder.rubric import Item, Task
+from autograder.rubric import TIMED_KINDS, Item, Task
 from gpulabs import convolution, devices
 from gpulabs.errors import GraderError
 
@@ -56,6 +56,11 @@ class Target:
     case: Case
 
     @property
+    def baseline(self) -> str:
+        """The rung that the item compares with, the lower one of a curve."""
+        return self.item.baseline or self.item.low or ""
+
+    @property
     def workload(self) -> str:
         """Shapes, as `Race.workload` has them."""
         x, w = self.case.x_shape, self.case.w_shape
@@ -79,7 +84,7 @@ def targets(lab: str | None = None) -> list[Target]:
         drawn = cases.draw(each, secrets.randbits(63), "gpu")
         for task in each.tasks:
             for item in task.items:
-                if item.workloads and item.baseline in ladder.NAMES:
+                if item.kind in TIMED_KINDS:
                     own = (case for case in drawn if (case.task, case.item) == (task.id, item.id))
                     found += [Target(each.id, task, item, case) for case in own]
     return found
@@ -168,7 +173,7 @@ def _workload(
         task=target.task.id,
         item=target.item.id,
         workload=target.workload,
-        baseline=str(target.item.baseline),
+        baseline=target.baseline,
         flops=float(convolution.flops(y_shape, target.case.w_shape)),
         bytes=float(convolution.min_bytes(target.case.x_shape, target.case.w_shape, y_shape)),
         kernels={name: summary.kernel_time([survey.times_ms[name] for survey in surveys]) for name in timed},
@@ -183,7 +188,7 @@ def prepare(target: Target, architecture: str, folder: Path) -> tuple[dict[str, 
     Raises:
         GraderError: The baseline doesn't fit the workload, or the ladder doesn't assemble.
     """
-    baseline = str(target.item.baseline)
+    baseline = target.baseline
     plans: dict[str, Plan] = {}
     kernels: dict[str, Kernel] = {}
     notes = []
@@ -248,7 +253,7 @@ def _traces(target: Target, launch: int, survey: Survey) -> Iterator[dict[str, o
         yield {
             "workload": target.workload,
             "candidate": name,
-            "baseline": target.item.baseline,
+            "baseline": target.baseline,
             "launch": launch,
             "pairs": [[_digits(mine), _digits(theirs)] for mine, theirs in pairs],
         }

@@ -29,7 +29,7 @@ PAUSE_S = 3.0
 
 
 def off_calibration(race: Race, calibration: Calibration | None, least: float = -OFF) -> tuple[str, ...]:
-    """Says so when the race's baseline was not as fast as calibrated.
+    """Says so when a rung that the race is judged by was not as fast as calibrated.
 
     Args:
         race: The race.
@@ -37,17 +37,20 @@ def off_calibration(race: Race, calibration: Calibration | None, least: float = 
         least: How much below 0 is still as calibrated; minus infinity looks for a slow baseline only.
     """
     known = calibration.of(race) if calibration else None
-    if known is None or race.baseline not in known.kernels or not race.pairs:
+    if known is None:
         return ()
-    expected = known.kernels[race.baseline].median_ms
-    measured = statistics.median(baseline for _, baseline in race.pairs)
-    share = measured / expected - 1
-    if least <= share <= OFF:
-        return ()
-    way = "more" if share > 0 else "less"
-    return (
-        f"the ladder's {race.baseline} took {measured:.4g} ms, {abs(share):.0%} {way} than calibrated ({expected:.4g})",
-    )
+    times = {race.baseline: [baseline for _, baseline in race.pairs], race.high: [high for _, _, high in race.rounds]}
+    found = []
+    for name, each in times.items():
+        if name not in known.kernels or not each:
+            continue
+        expected, measured = known.kernels[name].median_ms, statistics.median(each)
+        share = measured / expected - 1
+        if not least <= share <= OFF:
+            way = "more" if share > 0 else "less"
+            usual = f"{abs(share):.0%} {way} than calibrated ({expected:.4g})"
+            found.append(f"the ladder's {name} took {measured:.4g} ms, {usual}")
+    return tuple(found)
 
 
 def until_trusted(

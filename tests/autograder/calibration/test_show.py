@@ -1,9 +1,10 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from autograder.calibration import record, show, survey
+from autograder.calibration import record, show, summary, survey
 from autograder.cli import app
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import run_cli
@@ -52,9 +53,17 @@ def test_show_without_a_calibration_says_what_to_run(capsys: pytest.CaptureFixtu
     assert "not calibrated" in capsys.readouterr().err
 
 
-def test_warnings_name_wandering_times_and_launches_set_aside() -> None:
-    import dataclasses
+def test_warnings_name_curves_between_rungs_that_are_too_close() -> None:
+    curve = next(target for target in survey.targets("lab2") if target.item.kind == "speed_curve")
+    times = {curve.item.low or "": 1.1, curve.item.high or "": 1.0}
+    kernels = {name: summary.kernel_time([[time], [time]]) for name, time in times.items()}
+    names = {"lab": curve.lab, "task": curve.task.id, "item": curve.item.id, "baseline": curve.baseline}
+    close = dataclasses.replace(workload(), kernels=kernels, ratios={}, **names)
+    (line,) = show.warnings(calibration(close))
+    assert f"{curve.item.high} is only 1.10 times as fast as {curve.item.low}" in line
 
+
+def test_warnings_name_wandering_times_and_launches_set_aside() -> None:
     wandering = workload()
     times = dataclasses.replace(wandering.kernels["naive"], spread=0.08)
     found = calibration(dataclasses.replace(wandering, kernels=wandering.kernels | {"naive": times}))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from autograder import ladder
+from autograder import ladder, rubric
 from autograder.calibration import survey as module
 from autograder.calibration.survey import calibrate, targets, widest
 from autograder.launch.survey import Survey, SurveyRequest
@@ -50,7 +50,13 @@ class Launches:
 def test_targets_are_the_speed_items_of_the_rubrics() -> None:
     found = {(target.lab, target.task.id, target.item.id): target.workload for target in targets("lab1")}
     assert found == {("lab1_conv_kernel", "conv_coalesced", "speed"): "8x58x58x64 * 3x3x64->64"}
-    assert {target.lab for target in targets()} >= {"lab1_conv_kernel"}
+    assert {target.lab for target in targets()} == set(rubric.labs())
+
+
+def test_curves_are_calibrated_against_their_lower_rung() -> None:
+    curves = [target for target in targets("lab2") if target.item.kind == "speed_curve"]
+    assert curves
+    assert [target.baseline for target in curves] == [target.item.low for target in curves]
 
 
 def test_calibration_of_quiet_launches() -> None:

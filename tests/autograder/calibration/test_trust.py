@@ -70,6 +70,13 @@ def test_baseline_off_its_calibration_by_over_ten_percent_is_trouble(naive_ms: f
         assert found.races[0].discarded == signs
 
 
+def test_upper_rung_of_a_curve_is_held_against_its_calibration_too() -> None:
+    between = race(high="coalesced", rounds=((1.0, 4.0, 2.0),) * 15)
+    assert off_calibration(between, calibration()) == ()
+    (sign,) = off_calibration(dataclasses.replace(between, rounds=((1.0, 4.0, 2.5),) * 15), calibration())
+    assert sign.startswith("the ladder's coalesced took 2.5 ms, 24% more")
+
+
 def test_without_calibration_only_the_machines_own_signs_count() -> None:
     slow = measured(race(naive_ms=40.0))
     bench = Bench()
