@@ -168,6 +168,7 @@ def _workload(
         target.case.x_shape, target.case.w_shape, target.case.stride, target.case.padding
     )
     timed = [name for name in (*plans, CUDNN) if all(name in survey.times_ms for survey in surveys)]
+    paired = [name for name in plans if all(name in survey.pairs for survey in surveys)]
     return Workload(
         lab=target.lab,
         task=target.task.id,
@@ -177,7 +178,7 @@ def _workload(
         flops=float(convolution.flops(y_shape, target.case.w_shape)),
         bytes=float(convolution.min_bytes(target.case.x_shape, target.case.w_shape, y_shape)),
         kernels={name: summary.kernel_time([survey.times_ms[name] for survey in surveys]) for name in timed},
-        ratios={name: summary.ratio_noise([survey.pairs[name] for survey in surveys]) for name in plans},
+        ratios={name: summary.ratio_noise([survey.pairs[name] for survey in surveys]) for name in paired},
         notes=tuple(dict.fromkeys([*notes, *(note for survey in surveys for note in survey.notes)])),
     )
 

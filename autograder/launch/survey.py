@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,10 @@ from gpulabs.errors import GpulabsError, GraderError
 
 ANSWER = "survey.json"
 CUDNN_BUDGET_S = 3.0
+
+MUCH_SLOWER = 4
+"""Rungs that take this many times as long as the baseline get no pairs with it: no race is that far apart, and
+120 runs of the slowest rung on a large workload alone take several seconds."""
 
 WORST_ERROR = 1e-2
 """Of the largest output: all rungs agree better, those of lowered precision too; a broken one does not."""
@@ -66,7 +71,7 @@ class Survey:
 
     Attributes:
         times_ms: Rung, or `cudnn` -> its timed runs.
-        pairs: Rung -> (rung_ms, baseline_ms), in the order measured.
+        pairs: Rung -> (rung_ms, baseline_ms), in the order measured; not of rungs that are much slower.
         conditions: Clocks (MHz), temperature and power right after the timed runs, of those that NVML knows.
         trouble: Trusted signs of trouble during the launch.
         notes: Why cuDNN has no times.
@@ -112,7 +117,9 @@ def survey(gpu: Gpu, request: SurveyRequest) -> Survey:
         for turn in range(request.rounds):
             for name in order.sample(names, len(names)):
                 times[name].append(track.run(name, turn % SETS))
-        pairs = {name: _pairs(track, name, baseline, request.pairs, order) for name in names}
+        longest = MUCH_SLOWER * statistics.median(times[baseline])
+        near = [name for name in names if statistics.median(times[name]) <= longest]
+        pairs = {name: _pairs(track, name, baseline, request.pairs, order) for name in near}
         signs.update(throttled(request.launch.device))
         conditions = _conditions(request.launch.device)
     finally:

@@ -62,6 +62,14 @@ def test_all_rungs_take_turns_and_run_in_pairs_with_the_baseline(tmp_path: Path)
     assert quads <= {("coalesced", "naive", "naive", "coalesced"), ("naive", "coalesced", "coalesced", "naive")}
 
 
+def test_much_slower_rungs_get_times_and_no_pairs(tmp_path: Path) -> None:
+    found = surveyed(
+        tmp_path, FakeGpu(times_ms={"coalesced": 1.0, "tiled": 4.0, "naive": 4.1}), "coalesced", "tiled", "naive"
+    )
+    assert set(found.times_ms) == {"coalesced", "tiled", "naive"}
+    assert set(found.pairs) == {"coalesced", "tiled"}
+
+
 def test_rungs_that_disagree_are_no_yardstick(tmp_path: Path) -> None:
     with pytest.raises(GraderError, match="skips_last differs from naive"):
         surveyed(tmp_path, FakeGpu(), "naive", "skips_last")
