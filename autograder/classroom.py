@@ -160,18 +160,20 @@ def grade_one(entry: Entry, session: Session, progress: Progress | None = None) 
     return verdict_for_all(session.lab, entry.student, name, Status.WITHHELD, reason, sha256)
 
 
-def require_isolation(allow_untrusted: bool) -> None:
+def require_isolation(allow_untrusted: bool, wanted: str | None = None) -> None:
     """Refuses to run submissions where nothing stands between them and this account's files.
 
     Args:
         allow_untrusted: The instructor's explicit word that all submissions are trusted.
+        wanted: The tier to use from now on: `strong`, `medium`, `none` or `auto`.
 
     Raises:
-        MissingError: No isolation, and no such word.
+        BadInputError: There is no such tier.
+        MissingError: No isolation, and no such word; or this machine can't give the tier that is wanted.
     """
     from autograder import isolation
 
-    tier = isolation.tier()
+    tier = isolation.choose(wanted) if wanted else isolation.tier()
     if str(tier.name) == "none" and not allow_untrusted:
         raise MissingError(
             f"student code can't be isolated here ({tier.description}); install bubblewrap, "

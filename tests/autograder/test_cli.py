@@ -36,7 +36,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Grading by `fake_grade` behind strong isolation."""
     stand_in(monkeypatch, "path", grade=fake_grade)
     tier = types.SimpleNamespace(name="strong", description="made up")
-    stand_in(monkeypatch, "isolation", tier=lambda: tier)
+    stand_in(monkeypatch, "isolation", tier=lambda: tier, choose=lambda name: tier)
     return monkeypatch
 
 
@@ -114,7 +114,7 @@ def test_untrusted_code_is_refused_without_isolation(
     tmp_path: Path, made_up: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tier = types.SimpleNamespace(name="none", description="neither bubblewrap nor Landlock")
-    stand_in(made_up, "isolation", tier=lambda: tier)
+    stand_in(made_up, "isolation", tier=lambda: tier, choose=lambda name: tier)
     command = ("grade", "lab1", "--submissions", flat(tmp_path, ada="1"), "--out", tmp_path / "results")
     assert run(*command) == ExitCode.MISSING
     assert "neither bubblewrap nor Landlock" in capsys.readouterr().err

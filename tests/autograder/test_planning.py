@@ -198,7 +198,7 @@ def test_the_simulator_counts_sectors_by_warp(tmp_path):
 
 def test_a_package_that_the_grader_lacks_costs_no_points(tmp_path, monkeypatch):
     broken = tmp_path / "broken"
-    broken.mkdir()
+    (broken / "broken-1.dist-info").mkdir(parents=True)  # a worker sees installations, not any folder
     (broken / "greenlet.py").write_text("raise ModuleNotFoundError(\"No module named 'greenlet'\")")
     monkeypatch.syspath_prepend(str(broken))
 
