@@ -24,7 +24,7 @@ from pathlib import Path
 from autograder.isolation.files import clear, read_regular, write_new
 from autograder.isolation.limits import Limits
 from autograder.isolation.probe import VARIABLE, choose, tier
-from autograder.isolation.run import Ending, require_posix, run_in
+from autograder.isolation.process import Ending, require_posix, run_in
 from autograder.isolation.tiers import AUTO, NAMES, Tier
 
 __all__ = [

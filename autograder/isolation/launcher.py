@@ -2,7 +2,7 @@
 
 A program of its own, with the standard library only: restrictions are set on the process that sets them, and
 doing so between fork and exec of the grader, which has threads, may hang. It runs before any student code, and
-exec leaves nothing of it in the worker. `run` writes the recipe (JSON):
+exec leaves nothing of it in the worker. `process` writes the recipe (JSON):
 
     limits      [[resource, value], ...] for setrlimit
     linux       whether to do more than that

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from autograder.isolation import attempts, landlock, seccomp, view
 from autograder.isolation.limits import Limits
-from autograder.isolation.run import run_in
+from autograder.isolation.process import run_in
 from autograder.isolation.tiers import AUTO, MEDIUM, NAMES, NONE, STRONG, Tier
 from gpulabs.errors import BadInputError, MissingError
 
