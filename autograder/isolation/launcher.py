@@ -1,4 +1,4 @@
-"""Puts walls around itself and then becomes the worker: `python -I -S launcher.py RECIPE`.
+"""Puts walls around itself and then becomes the worker: `python -I -S -c START RECIPE`, see `process.START`.
 
 A program of its own, with the standard library only: restrictions are set on the process that sets them, and
 doing so between fork and exec of the grader, which has threads, may hang. It runs before any student code, and
@@ -24,7 +24,10 @@ import os
 import signal
 import struct
 import sys
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # importing `typing` for the real one takes a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 FAILED = 97
 """Exit status when a wall could not be put up: then the worker is never started."""
@@ -196,7 +199,8 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Reads the recipe from the command line; what can't be done ends the process before any student code runs."""
     try:
         main(json.loads(sys.argv[1]))
     except OSError as problem:

@@ -120,6 +120,7 @@ def _medium() -> Found:
 
 def broken(tried: Tier) -> str:
     """Attacks a tier; empty when it withstood everything, otherwise what went wrong."""
+    program = str(Path(attempts.__file__).resolve())
     with tempfile.TemporaryDirectory(prefix="gpulabs-probe-") as name, socket.create_server(("127.0.0.1", 0)) as server:
         outside, folder = Path(name).resolve(), Path(name).resolve() / "folder"
         folder.mkdir()
@@ -128,12 +129,12 @@ def broken(tried: Tier) -> str:
             "port": server.getsockname()[1],
             "secret": str(outside / "secret"),
             "outside": str(outside),
-            "package": attempts.__file__,
+            "package": program,
             "pid": os.getpid(),
             "variables": sorted(view.environment(folder)),
             "nodes": sorted(str(path) for pattern in NODES for path in Path("/dev").glob(pattern)),
         }
-        command = [sys.executable, "-I", "-S", attempts.__file__, json.dumps(places)]
+        command = [sys.executable, "-I", "-S", program, json.dumps(places)]
         try:
             ending = run_in(tried, command, folder, PROBE_LIMITS)
         except OSError as error:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from autograder.isolation import bubblewrap, landlock, limits, seccomp, view, watch
+from autograder.isolation import bubblewrap, landlock, launcher, limits, seccomp, view, watch
 from autograder.isolation.limits import Limits
 from autograder.isolation.tiers import MEDIUM, STRONG, Tier
 from gpulabs.errors import MissingError
 
-LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+START = f"import sys; sys.path.append({str(Path(launcher.__file__).resolve().parent)!r}); import launcher; launcher.start()"
+"""As a module and not as a script: Python compiles a script anew each time it starts."""
 
 LOOK_S = 0.05
 """Between two looks at a worker; in that time a core can touch some 0.2 GiB or start some hundred processes."""
@@ -126,7 +127,7 @@ def launch_line(
         "filter": seccomp.program(own_processes=strong or spaces).hex() if seen else "",
         "command": list(command),
     }
-    line = [sys.executable, "-I", "-S", LAUNCHER, json.dumps(recipe)]
+    line = [sys.executable, "-I", "-S", "-c", START, json.dumps(recipe)]
     return bubblewrap.command(program, folder, seen, line) if strong else line
 
 
