@@ -175,10 +175,10 @@ def require_isolation(allow_untrusted: bool, wanted: str | None = None) -> None:
 
     tier = isolation.choose(wanted) if wanted else isolation.tier()
     if str(tier.name) == "none" and not allow_untrusted:
-        raise MissingError(
-            f"student code can't be isolated here ({tier.description}); install bubblewrap, "
-            "or give --allow-untrusted if you trust every submission"
-        )
+        why, advice = f"student code can't be isolated here ({tier.description})", "install bubblewrap"
+        if wanted == "none":
+            why, advice = "isolation none was asked for: every file of this account is open", "say --isolation auto"
+        raise MissingError(f"{why}; {advice}, or give --allow-untrusted if you trust every submission")
 
 
 def verdict_for_all(lab: str, student: str, source: str, status: Status, reason: str, sha256: str = "") -> Result:

@@ -178,7 +178,7 @@ def _verdicts(items: list[ItemScore], result: Result) -> str:
     lines = verdict_lines(part)
     if part.points_with(Status.PENDING):
         lines.append("Pending points are recorded as 0 until they are decided; this is no verdict on them.")
-    return "\n".join([*lines, f"isolation: {clean(result.isolation, 200)}", f"oracle: {clean(result.oracle, 200)}", ""])
+    return "\n".join([*lines, f"isolation: {clean(result.isolation, 500)}", f"oracle: {clean(result.oracle, 200)}", ""])
 
 
 def _grade_id(cell: Any) -> str | None:

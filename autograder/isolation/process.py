@@ -22,7 +22,8 @@ from autograder.isolation.limits import Limits
 from autograder.isolation.tiers import MEDIUM, STRONG, Tier
 from gpulabs.errors import MissingError
 
-START = f"import sys; sys.path.append({str(Path(launcher.__file__).resolve().parent)!r}); import launcher; launcher.start()"
+_PLACE = str(Path(launcher.__file__).resolve().parent)
+START = f"import sys; sys.path.append({_PLACE!r}); import launcher; launcher.start()"
 """As a module and not as a script: Python compiles a script anew each time it starts."""
 
 LOOK_S = 0.05

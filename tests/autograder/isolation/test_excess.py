@@ -158,6 +158,20 @@ def test_open_files_of_the_grader_are_not_handed_on(behind, tmp_path):
     assert int(behind("import resource\nsay(resource.getrlimit(resource.RLIMIT_NOFILE)[1])")[1]) <= OPEN_FILES
 
 
+def test_no_privileges(behind):
+    _, said = behind(
+        """
+        import ctypes, struct
+        c = ctypes.CDLL(None, use_errno=True)
+        say("new", c.prctl(39, 0, 0, 0, 0))
+        held = ctypes.create_string_buffer(24)
+        number = {"x86_64": 125, "aarch64": 90}[os.uname().machine]
+        say("asked", c.syscall(number, struct.pack("=Ii", 0x20080522, 0), held), "held", any(held.raw))
+        """
+    )
+    assert said.splitlines() == ["new 1", "asked 0 held False"], said
+
+
 def test_the_environment_is_not_handed_on(behind, monkeypatch):
     monkeypatch.setenv("GPULABS_SECRET", "42")
     monkeypatch.setenv("PYTHONSTARTUP", "/evil.py")

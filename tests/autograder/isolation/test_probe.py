@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from autograder import isolation
-from autograder.isolation import bubblewrap, landlock, launcher, probe, seccomp
+from autograder.isolation import bubblewrap, landlock, launcher, probe, process, seccomp
+from autograder.isolation.syscalls import ARCHITECTURES
 from autograder.isolation.tiers import Tier
 from gpulabs.errors import BadInputError, MissingError
 from tests.autograder.isolation.attackers import TIERS
@@ -59,6 +63,33 @@ def test_without_namespaces_the_medium_tier_says_so(monkeypatch):
     found = isolation.tier("medium")
     assert (found.name, found.spaces) == ("medium", False)
     assert "no namespaces here: unshare: no" in found.description
+
+
+def test_in_a_container_that_allows_no_namespaces_the_medium_tier_holds(tmp_path):
+    if not landlock.version():
+        pytest.skip("this kernel has no Landlock")
+    # As Docker's default profile has it, really: the whole probe runs under such a filter.
+    refused = [seccomp.Rule(call) for call in ("unshare", "mount", "pivot_root", "setns")]
+    refused += [seccomp.Rule("clone", argument=0, test="bits", value=seccomp.NEW_NAMESPACES)]
+    container = seccomp.assemble(refused, ARCHITECTURES[platform.machine()])
+    code = "from autograder.isolation import tier; found = tier(); print(found.name); print(found.description)"
+    recipe = {
+        "limits": [],
+        "linux": True,
+        "supervise": False,
+        "spaces": 0,
+        "landlock": None,
+        "filter": container.hex(),
+        "command": [sys.executable, "-c", code],
+    }
+    line = [sys.executable, "-I", "-S", "-c", process.START, json.dumps(recipe)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=True)
+    name, description = done.stdout.splitlines()
+    assert name == "medium", description
+    assert "no namespaces here: isolation failed: [Errno 1] unshare" in description
+    if shutil.which("bwrap"):
+        assert "not here: strong (bwrap: " in description
 
 
 def test_a_launcher_that_fails_starts_no_worker(monkeypatch, tmp_path):

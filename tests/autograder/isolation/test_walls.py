@@ -280,20 +280,6 @@ def test_no_memory_that_nobody_counts(behind):
     assert refused(said, "EPERM", "ENOSYS"), said
 
 
-def test_no_privileges(behind):
-    _, said = behind(
-        """
-        import ctypes, struct
-        c = ctypes.CDLL(None, use_errno=True)
-        say("new", c.prctl(39, 0, 0, 0, 0))
-        held = ctypes.create_string_buffer(24)
-        number = {"x86_64": 125, "aarch64": 90}[os.uname().machine]
-        say("asked", c.syscall(number, struct.pack("=Ii", 0x20080522, 0), held), "held", any(held.raw))
-        """
-    )
-    assert said.splitlines() == ["new 1", "asked 0 held False"], said
-
-
 def test_no_settings_of_the_kernel(behind):
     _, said = behind(
         """
