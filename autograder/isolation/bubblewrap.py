@@ -14,6 +14,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from autograder.isolation.view import SYSTEM
+
 
 def command(program: str, folder: Path, readable: Sequence[str], inner: Sequence[str]) -> list[str]:
     """Composes the command line.
@@ -27,8 +29,8 @@ def command(program: str, folder: Path, readable: Sequence[str], inner: Sequence
     line = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     line += ["--proc", "/proc", "--dev", "/dev", "--dir", "/tmp"]
     for path in readable:
-        if Path(path).is_symlink():
-            line += ["--symlink", str(Path(path).readlink()), path]
+        if path in SYSTEM and Path(path).is_symlink():
+            line += ["--symlink", str(Path(path).readlink()), path]  # /lib -> usr/lib, which is shown
         else:
             line += ["--ro-bind", path, path]
     # The writable folder comes last: it may lie below a read-only one.

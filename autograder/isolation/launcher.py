@@ -81,6 +81,7 @@ def main(recipe: dict[str, Any]) -> NoReturn:
     child = os.fork()
     if child:
         os._exit(_supervise(child))
+    os.setpgid(0, 0)  # a group without the supervisor, so that one signal ends all of it
     if recipe["spaces"]:
         # The first process of a namespace ignores signals and inherits orphans: no place for a worker.
         _restrict(libc, recipe)
@@ -174,7 +175,10 @@ def _landlock(libc: _Libc, rules: dict[str, Any]) -> None:
     attributes = struct.pack("=QQQ", rules["files"], rules["network"], rules["scopes"])[: rules["size"]]
     ruleset = libc.syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
     for path, rights in rules["rules"]:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except FileNotFoundError:  # bubblewrap does not show it: nothing to grant
+            continue
         rule = struct.pack("=Qi", rights, descriptor)
         libc.syscall(ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(PATH_BENEATH), rule, ctypes.c_uint(0))
         os.close(descriptor)

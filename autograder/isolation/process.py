@@ -26,8 +26,8 @@ _PLACE = str(Path(launcher.__file__).resolve().parent)
 START = f"import sys; sys.path.append({_PLACE!r}); import launcher; launcher.start()"
 """As a module and not as a script: Python compiles a script anew each time it starts."""
 
-LOOK_S = 0.05
-"""Between two looks at a worker; in that time a core can touch some 0.2 GiB or start some hundred processes."""
+LOOK_S = 0.02
+"""Between two looks at a worker; in that time a core can touch some 0.1 GiB or start some hundred processes."""
 
 SPACES = 0x7E000000
 """CLONE_NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. Mounts stay: Landlock decides on files."""

@@ -102,6 +102,8 @@ def rules(*, own_processes: bool) -> tuple[Rule, ...]:
     ]
     if not own_processes:
         found += [Rule(call, argument=0, test="differs", value=OWN_PID) for call in ("kill", "tgkill")]
+        # All stay in one group, which one signal ends.
+        found += [Rule(call) for call in ("setsid", "setpgid")]
         found.append(Rule("prlimit64", argument=0, test="differs", value=0))
     return tuple(found)
 

@@ -141,6 +141,8 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "tgkill": (234, 131),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
     "getpid": (39, 172),
     "read": (0, 63),
 }

@@ -67,6 +67,8 @@ def readable(extra: Sequence[Path] = ()) -> list[str]:
     wanted += [str(shelf()), *(str(path) for path in _package_folders().values()), *map(str, extra)]
     wanted += [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path]
     wanted += [os.environ[name] for name in ("CUDA_HOME", "CUDA_PATH", "CONDA_PREFIX") if os.environ.get(name)]
+    # Under both names where one is a link: some ask for /opt/cuda, and some for what it leads to.
+    wanted = [name for path in wanted for name in (path, str(Path(path).resolve()))]
     there = [path for path in dict.fromkeys(wanted) if path != "/" and Path(path).exists()]
     whole = [Path(path) for path in there if not Path(path).is_symlink()]
     return [path for path in there if not any(parent in whole for parent in Path(path).parents)]

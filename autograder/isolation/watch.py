@@ -21,7 +21,7 @@ from typing import IO
 
 from autograder.isolation.limits import Limits
 
-DISK_EVERY_S = 0.2
+DISK_EVERY_S = 0.05
 """Walking a folder costs more than reading a few numbers from /proc."""
 
 MOST_ENTRIES = 100_000
@@ -59,7 +59,7 @@ class Watch:
 
     def excess(self) -> str:
         """What is exceeded now: `memory`, `processes`, `disk`, or nothing."""
-        found = tree(self.root)
+        found = tree(self.root, self.limits.processes)
         for pid in found.keys() - self._marked:
             # When the machine runs out of memory, these are to end and not the grader. Children inherit it.
             with contextlib.suppress(OSError):
@@ -95,26 +95,35 @@ class Watch:
         return size > most or entries > MOST_ENTRIES
 
 
-def tree(root: int) -> dict[int, int]:
+def tree(root: int, most: int = 1_000_000) -> dict[int, int]:
     """A process and all its living descendants, with the number of threads of each; empty where there is no /proc.
 
     The kernel's lists of children cost nothing for all the other processes of a machine. They may miss one while
     another ends, which the next look finds.
+
+    Args:
+        root: The process.
+        most: Stops at more than so many: of a fork bomb nobody needs the whole.
     """
     if not _lists_children():
         return whole_tree(root)
     found: dict[int, int] = {}
     waiting = [root]
-    while waiting:
+    while waiting and len(found) <= most:
         pid = waiting.pop()
         with contextlib.suppress(OSError, ValueError):
-            threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 (runs many times a second)
-            for thread in threads:
-                children = Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split()
-                waiting += [int(child) for child in children if int(child) not in found]
+            children, threads = _family(pid)
+            waiting += [child for child in children if child not in found]
             if b"\nState:\tZ" not in Path(f"/proc/{pid}/status").read_bytes():
-                found[pid] = len(threads)
+                found[pid] = threads
     return found
+
+
+def _family(pid: int) -> tuple[list[int], int]:
+    """Children of a process, and the number of its threads."""
+    threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 (runs many times a second)
+    lists = [Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split() for thread in threads]
+    return [int(child) for each in lists for child in each], len(threads)
 
 
 def whole_tree(root: int) -> dict[int, int]:
@@ -144,6 +153,7 @@ def whole_tree(root: int) -> dict[int, int]:
 def end(root: int) -> None:
     """Kills a process's descendants until none is left, then the process and its group."""
     deadline = time.monotonic() + KILL_S
+    _end_at_once(root)
     # From below: the root holds a namespace together, or inherits the orphans, which keeps them findable.
     while time.monotonic() < deadline:
         left = [pid for pid in whole_tree(root) if pid != root]
@@ -157,10 +167,27 @@ def end(root: int) -> None:
         os.killpg(root, signal.SIGKILL)
 
 
+def _end_at_once(root: int) -> None:
+    """Kills the root's own children and their groups.
+
+    A fork bomb grows faster than anyone can count it. The kernel ends a whole namespace with its first process,
+    and a whole group with one signal, and forks that are under way fail.
+    """
+    if not _lists_children():
+        return
+    with contextlib.suppress(OSError, ValueError):
+        for child in _family(root)[0]:
+            with contextlib.suppress(OSError):
+                if os.getpgid(child) == child:
+                    os.killpg(child, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+
+
 @functools.cache
 def _lists_children() -> bool:
     """Whether this kernel was built with CONFIG_PROC_CHILDREN."""
-    return Path(f"/proc/self/task/{threading.get_native_id()}/children").exists()
+    return sys.platform == "linux" and Path(f"/proc/self/task/{threading.get_native_id()}/children").exists()
 
 
 def _resident(pid: int) -> int:

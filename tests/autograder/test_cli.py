@@ -122,6 +122,27 @@ def test_untrusted_code_is_refused_without_isolation(
     assert run(*command, "--allow-untrusted") == ExitCode.OK
 
 
+def test_a_tier_can_be_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from autograder.isolation import probe
+
+    stand_in(monkeypatch, "path", grade=fake_grade)
+    monkeypatch.setenv(probe.VARIABLE, "auto")  # so that it is put back
+    monkeypatch.setattr(
+        probe, "find", lambda name: probe.Found(probe.Tier("none", "") if name == "none" else None, "no")
+    )
+    command = ("grade", "lab1", "--submissions", flat(tmp_path, ada="1"), "--out", tmp_path / "results", "--isolation")
+    assert run(*command, "strong") == ExitCode.MISSING
+    assert "isolation strong is not possible here: no; install bubblewrap" in capsys.readouterr().err
+    assert run(*command, "none") == ExitCode.MISSING
+    assert "isolation none was asked for" in capsys.readouterr().err
+    assert run(*command, "stronger") == ExitCode.BAD_INPUT
+    assert not (tmp_path / "results").exists()
+    assert run(*command, "none", "--allow-untrusted") == ExitCode.OK
+    assert os.environ[probe.VARIABLE] == "none"
+
+
 @pytest.mark.usefixtures("made_up")
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),

@@ -79,6 +79,7 @@ def test_without_a_process_namespace_it_signals_itself_only(decide):
     assert decide("kill", 77, 9, own_processes=False) == "allow"
     for other in (1, 0, 78, 0xFFFFFFFF):  # all in its group, all that it may reach
         assert decide("kill", other, 9, own_processes=False) == "EPERM"
+    assert decide("setsid", own_processes=False) == decide("setpgid", own_processes=False) == "EPERM"
     assert decide("prlimit64", 1, own_processes=False) == "EPERM"
     assert decide("prlimit64", 0, own_processes=False) == "allow"
 

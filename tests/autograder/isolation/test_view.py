@@ -39,6 +39,13 @@ def test_no_path_is_shown_twice_and_python_is(monkeypatch):
     assert any(Path(path) in executable.parents for path in shown)
 
 
+def test_a_link_is_shown_with_what_it_leads_to(tmp_path, monkeypatch):
+    (tmp_path / "cuda-12").mkdir()
+    (tmp_path / "cuda").symlink_to("cuda-12")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
+    assert {str(tmp_path / "cuda"), str(tmp_path / "cuda-12")} <= {*view.readable()}
+
+
 def test_the_environment_is_made_from_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     made = view.environment(tmp_path)

@@ -91,6 +91,14 @@ def test_no_solutions_beside_the_packages(behind):
     assert refused(said), said
 
 
+def test_a_compiler_behind_a_link_is_read(behind, tmp_path, monkeypatch):
+    (tmp_path / "cuda-12").mkdir()
+    (tmp_path / "cuda-12" / "version").write_text("12")
+    (tmp_path / "cuda").symlink_to("cuda-12")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
+    assert behind("say(open(os.environ['CUDA_HOME'] + '/version').read())")[1] == "12\n"
+
+
 def test_no_home(behind):
     with tempfile.NamedTemporaryFile(dir=Path.home(), prefix=".gpulabs-test-") as secret:
         secret.write(b"a key")
