@@ -6,6 +6,7 @@ kernels built without a feature make the difference, so `attempts` is run in the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -121,12 +122,12 @@ def _medium() -> Found:
 def broken(tried: Tier) -> str:
     """Attacks a tier; empty when it withstood everything, otherwise what went wrong."""
     program = str(Path(attempts.__file__).resolve())
-    with tempfile.TemporaryDirectory(prefix="gpulabs-probe-") as name, socket.create_server(("127.0.0.1", 0)) as server:
+    with tempfile.TemporaryDirectory(prefix="gpulabs-probe-") as name, _service() as server:
         outside, folder = Path(name).resolve(), Path(name).resolve() / "folder"
         folder.mkdir()
         (outside / "secret").write_text("a secret")
         places = {
-            "port": server.getsockname()[1],
+            "port": server.getsockname()[1] if server else 9,
             "secret": str(outside / "secret"),
             "outside": str(outside),
             "package": program,
@@ -145,3 +146,11 @@ def broken(tried: Tier) -> str:
         return (ending.stderr.strip().splitlines() or ["it does not start"])[-1][:200]
     gained = [f"{attempt}: {loot}" for attempt, loot in got.items() if loot]
     return f"it let through {'; '.join(gained)}"[:300] if gained else ""
+
+
+def _service() -> socket.socket | contextlib.nullcontext[None]:
+    """Something to connect to; nothing where the grader itself has no network."""
+    try:
+        return socket.create_server(("127.0.0.1", 0))
+    except OSError:
+        return contextlib.nullcontext()

@@ -110,6 +110,16 @@ def test_a_forced_tier_that_is_missing_is_an_error_with_advice(monkeypatch):
         isolation.tier()
 
 
+def test_a_grader_without_a_network_probes_all_the_rest(monkeypatch):
+    def refuse(*_):
+        raise OSError("no network")
+
+    monkeypatch.setattr(probe.socket, "create_server", refuse)
+    said = probe.broken(TIERS["none"])
+    assert "connected" not in said
+    assert "read a secret" in said
+
+
 def test_an_unknown_tier_is_told():
     with pytest.raises(BadInputError, match="expected one of strong, medium, none, auto"):
         isolation.tier("paranoid")
