@@ -240,7 +240,7 @@ def test_it_dies_with_the_grader(tier, tmp_path):
         "from pathlib import Path; from tests.autograder.isolation.attackers import attack; "
         f"attack({tier!r}, Path({str(tmp_path / 'apart')!r}), 'import time; say(1); time.sleep(60)  # {tmp_path}')"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path]), "TMPDIR": str(tmp_path)}
     grader = subprocess.Popen([sys.executable, "-c", code], env=environment)
     inner = f"time.sleep(60)  # {tmp_path}"
     while not [pid for pid in alive(inner) if pid != grader.pid]:
