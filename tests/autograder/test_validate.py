@@ -11,8 +11,8 @@ from autograder.evidence import ArraySpec, Case, FaultKind, Kernel, Launch, Plan
 from autograder.validate import check_plan, check_ptx
 
 CASE = Case("c", "t", "exact", "conv_first", (1, 4, 5, 2), (2, 3, 2, 3))
-PLAN, KERNEL = ladder.plan_for(ladder.rung("naive"), CASE)
-KERNELS = {"ladder:naive": KERNEL}
+PLAN, KERNELS = ladder.plan_for(ladder.rung("naive"), CASE)
+KERNEL = KERNELS["ladder:naive"]
 
 
 def launch_with(**changes: Any) -> Plan:
