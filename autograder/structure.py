@@ -92,6 +92,7 @@ class _Reader:
         self._products: list[tuple[int, tuple[tuple[str, ...], ...], tuple[str, ...], int]] = []
         self._stored: set[str] = set()  # what is written to global memory
         self._shared_stores = self._copies = self._wide_copies = self._barriers = 0
+        self._constant: set[str] = set()  # registers that hold a constant at this place
         for function, each in self._code:
             self._connect_pointers(function, each)
         self._spaces = self._space_of_pointers()
@@ -139,6 +140,10 @@ class _Reader:
         family, *parts = each.opcode.split(".")
         operands = split(each.operands)
         target = self._names(function, operands[:1])
+        if each.labels:
+            self._constant.clear()
+        if family != "mov":
+            self._constant.difference_update(target)
         if family == "call":
             self._call(self._values, function, each)
         elif family in ("bar", "barrier"):
@@ -158,12 +163,27 @@ class _Reader:
             factors = tuple(self._names(function, [operand]) for operand in operands[1:3])
             self._products.append((place, factors, target, MMA_PRODUCTS))
             self._values.add(self._names(function, operands[1:]), target)
+        elif family == "mov" and self._copies_constant(function, each, operands):
+            return
         elif family not in ("bra", "ret", "exit", "setp", "set"):
             if family in ("fma", "mul", "mad") and _FLOATS & set(parts):
                 factors = tuple(self._names(function, [operand]) for operand in operands[1:3])
                 self._products.append((place, factors, target, 1))
             sources = [name for name in self._names(function, operands[1:]) if not re.search(r"%p\d+$", name)]
             self._values.add(sources, target)
+
+    def _copies_constant(self, function: str, each: Statement, operands: Sequence[str]) -> bool:
+        """Whether a move gives a constant, perhaps out of a register that was set to one just before.
+
+        The compiler starts sums at a common zero: taken for a copy of the other sum, that would join the two.
+        """
+        (target, *_), sources = self._names(function, operands[:1]), self._names(function, operands[1:])
+        constant = "%" not in operands[1] or self._constant.issuperset(sources)
+        if constant and not each.text.startswith("@"):
+            self._constant.add(target)
+        else:
+            self._constant.discard(target)
+        return constant
 
     def _load(self, place: int, function: str, each: Statement, operands: Sequence[str]) -> None:
         parts = each.opcode.split(".")
