@@ -33,7 +33,8 @@ _FLOATS = frozenset(("f32", "f16", "f16x2", "bf16", "bf16x2", "f64"))
 _FUNCTION = re.compile(r"(?:\.\w+ )*?\.(?:func\s*(?:\([^)]*\)\s*)?|entry\s+)([\w$]+)")
 _SYMBOL = re.compile(r"\.(shared|local)\b[^=]*?\.[busf]\d+\s+([\w$]+)")
 _NAME = re.compile(r"%?[A-Za-z_$][\w$]*")
-_LOC = re.compile(r"^[ \t]*\.loc[ \t]+(\d+)[ \t]+(\d+)", re.MULTILINE)
+_LOC = re.compile(r"[ \t]*\.loc[ \t]+(\d{1,6})[ \t]+(\d{1,6})\b")
+_FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d{1,6})[ \t]+"([^"\n]*)"', re.MULTILINE)
 _WIDTHS = {"v2": 2, "v4": 4, "x2": 2, "x4": 4}
 
 
@@ -63,18 +64,19 @@ class _Access:
     bits: int
 
 
-def analyse(key: str, ptx: str) -> Structure:
+def analyse(key: str, ptx: str, cell: str | None = None) -> Structure:
     """Reads a kernel's structure from its PTX.
 
     Args:
         key: The kernel's key in its `PlanSet`.
         ptx: The PTX text, of the kernel and the functions that it calls; untrusted.
+        cell: Lines of this notebook cell only are kept; None for all.
 
     Returns:
         The counts; all 0 for a text that is no PTX, which the assembler refuses anyway.
     """
     try:
-        return _Reader(key, ptx).structure()
+        return _Reader(key, ptx, cell).structure()
     except (IndexError, KeyError, ValueError):  # an instruction without its operands
         return Structure(key)
 
@@ -82,7 +84,7 @@ def analyse(key: str, ptx: str) -> Structure:
 class _Reader:
     """One reading of one text."""
 
-    def __init__(self, key: str, ptx: str) -> None:
+    def __init__(self, key: str, ptx: str, cell: str | None) -> None:
         self._key = key
         self._code: list[tuple[str, Statement]] = []  # (function, instruction)
         self._symbols: dict[str, str] = {}
@@ -98,7 +100,7 @@ class _Reader:
         self._spaces = self._space_of_pointers()
         for place, (function, each) in enumerate(self._code):
             self._connect_values(place, function, each)
-        self._lines = _source_lines(ptx)
+        self._lines = _source_lines(ptx, cell)
 
     def _collect(self, ptx: str) -> None:
         function = ""
@@ -345,10 +347,14 @@ def _reach(seeds: Iterable[str], edges: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
-def _source_lines(ptx: str) -> Callable[[int], int]:
-    """A function from a line of the PTX to one of the source; 0 where unknown."""
+def _source_lines(ptx: str, cell: str | None) -> Callable[[int], int]:
+    """A function from a line of the PTX to one of the source; 0 where unknown or in another cell."""
     text = without_comments(ptx)
-    marks = [(text.count("\n", 0, found.start()) + 2, int(found.group(2))) for found in _LOC.finditer(text)]
+    files = {number for number, name in _FILE.findall(text) if cell is None or name.endswith(f"<cell {cell}>")}
+    marks = []
+    for number, written in enumerate(text.splitlines(), start=1):
+        if found := _LOC.match(written):
+            marks.append((number, int(found.group(2)) if found.group(1) in files else 0))
     starts = [mark[0] for mark in marks]
 
     def line(at: int) -> int:
