@@ -324,7 +324,8 @@ class Race:
         peers: Other medians of the same run, ms: `cudnn`, other rungs.
         flops: Floating-point operations of the workload.
         bytes: Fewest bytes that it must move.
-        trouble: Trusted signs of trouble: throttling, another process on the GPU.
+        trouble: Trusted signs of trouble: throttling, another process on the GPU, a ladder off its calibration.
+        discarded: Why each earlier measurement of this race does not count; empty when the first one does.
         high: Of a race between two rungs, the upper one; the baseline is the lower.
         rounds: Its rounds, (candidate_ms, baseline_ms, high_ms); `pairs` holds their first two.
     """
@@ -338,6 +339,7 @@ class Race:
     flops: float = 0.0
     bytes: float = 0.0
     trouble: tuple[str, ...] = ()
+    discarded: tuple[str, ...] = ()
     high: str = ""
     rounds: tuple[tuple[float, float, float], ...] = ()
 

@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning
 from autograder import cases as case_module
-from autograder import decision, figures, isolation, numba_abi, oracle, planning
 from autograder import judge as judging
+from autograder.calibration import review
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.inspection import Inspection, inspect
 from autograder.ladder_figure import ladder_figure
@@ -162,6 +163,7 @@ class _Run:
         finally:
             if asked:
                 asked.close()
+        facts, yardstick = self._yardstick(device.result())
         scores: list[ItemScore] = []
         pictures: list[Figure] = []
         for task in chosen:
@@ -171,12 +173,14 @@ class _Run:
                 expected=answer.expected if answer else {},
                 cpu_time_ms=answer.cpu_time_ms if answer else None,
                 oracle_failure=failure,
+                yardstick=yardstick,
             )
             scores += score(self.rubric, task, evidence, decision.decide)
             if self.pictures:
                 pictures += figures.figures(task, evidence.cases, evidence.outputs, evidence.expected)
                 races = evidence.measurement.races if evidence.measurement else ()
                 pictures += filter(None, (ladder_figure(race, task.function) for race in races))
+        self.notes += review.notes(scores)
         tier = isolation.tier()
         return Result(
             lab=self.rubric.id,
@@ -185,7 +189,7 @@ class _Run:
             sha256=self.submission.sha256,
             items=tuple(scores),
             figures=tuple(pictures),
-            device=dataclasses.asdict(device.result()) | {"where": self.where},
+            device=facts,
             isolation=f"{tier.name}: {tier.description}",
             oracle=answer.description if answer else "exact integers only" + (f" ({failure})" if failure else ""),
             data_sets=used.result(),
@@ -247,6 +251,14 @@ class _Run:
     def _only_planned(self, case: Case) -> bool:
         """Whether a case is a speed workload and there is no GPU: it is compiled, for its structure, and not run."""
         return self.where == "simulator" and _kind(self.rubric, case) in TIMED_KINDS
+
+    def _yardstick(self, header: devices.DeviceHeader) -> tuple[dict[str, Any], review.Yardstick]:
+        """Gives the report's device header, and what races are held against."""
+        facts = header.as_dict() | {"where": self.where}
+        if self.where != "gpu":
+            return facts, review.Yardstick()
+        known, line = calibration.current()
+        return facts | {"calibration": line}, review.Yardstick(review.roof(header), known)
 
     def _expect(self, asked: oracle.Oracle | None) -> tuple[oracle.Answer | None, str]:
         if asked is None:

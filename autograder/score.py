@@ -20,6 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from autograder import judge
+from autograder.calibration import review
 from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Resources, Structure
 from autograder.judge import Verdict, withheld
 from autograder.judge_functions import judge_launch, judge_value
@@ -54,6 +55,7 @@ class TaskEvidence:
         faults: Further faults of the submission: from validation, from assembly.
         oracle_failure: Why there is no oracle; withholds what needs it.
         failure: Why a stage of the grader failed; withholds whatever isn't lost already.
+        yardstick: What is known of this GPU.
     """
 
     cases: tuple[Case, ...]
@@ -69,6 +71,7 @@ class TaskEvidence:
     faults: tuple[Fault, ...] = ()
     oracle_failure: str = ""
     failure: str = ""
+    yardstick: review.Yardstick = review.UNKNOWN
 
 
 def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
@@ -194,11 +197,14 @@ def _judge_speed(
         if race is None:
             return withheld(evidence.failure or f"the race against {item.low} and {item.high} wasn't run")
         asked = [verdicts[other.id].status for other in task.items if other.kind == "structure"]
-        return judge_curve(item, race, evidence.resources, all(status is Status.EARNED for status in asked))
+        verdict = judge_curve(item, race, evidence.resources, all(status is Status.EARNED for status in asked))
+        return review.told(verdict, race, evidence.yardstick)
     race = next((race for race in races if race.baseline == item.baseline), None)
     if race is None or item.threshold is None:
         return withheld(evidence.failure or f"the race against {item.baseline} wasn't run")
-    return judge_race(item, race, decide(race.pairs, item.threshold, final=True), evidence.resources)
+    decision = decide(race.pairs, item.threshold, final=True)
+    verdict = judge_race(item, race, decision, evidence.resources)
+    return review.reviewed(verdict, item, race, decision.upper, evidence.yardstick)
 
 
 def _judge_structure(

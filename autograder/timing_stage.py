@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from autograder import assemble, ladder, launch, turns
+from autograder import assemble, calibration, ladder, launch, turns
+from autograder.calibration import trust
 from autograder.evidence import Case, Kernel, Measurement, PlanSet
 from autograder.rubric import TIMED_KINDS, Task
 from gpulabs import convolution, devices
@@ -24,6 +24,8 @@ def measure_task(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Measurement:
     """Runs a task's cases on the GPU, and its race if it has a speed item; a race has the GPU to itself.
+
+    A race with trusted signs of trouble is measured again; see `autograder.calibration.trust`.
 
     Args:
         task: The rubric's task.
@@ -54,7 +56,16 @@ def measure_task(
         progress("launch", f"{task.id}: waiting for another grading's turn on the GPU")
 
     with turns.turn(devices.identity(), alone=race is not None, waiting=waiting):
-        return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+        measured = launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+        if race is None:
+            return measured
+        raced = [case for case in cases if case.id == race.case]
+
+        def again() -> Measurement:
+            progress("launch", f"{task.id}: measuring again, the first timing can't be trusted")
+            return launch.measure(plans, cubins, raced, arrays, work, race=race, ladder_cubins=rungs)
+
+        return trust.until_trusted(measured, again, calibration.current()[0])
 
 
 def _case(cases: Sequence[Case], name: str) -> Case:
@@ -76,22 +87,9 @@ def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSp
             workload=f"{'x'.join(map(str, case.x_shape))} * {'x'.join(map(str, case.w_shape[:3]))}->{case.w_shape[3]}",
             flops=float(convolution.flops(y_shape, case.w_shape)),
             bytes=float(convolution.min_bytes(case.x_shape, case.w_shape, y_shape)),
-            peers=tuple(name for name in ladder.NAMES if name not in raced and _runs(name, case, architecture)),
+            peers=tuple(name for name in ladder.ALL if name not in raced and not ladder.obstacle(name, case, architecture)),
             high=item.high or "",
             curve=item.curve,
         )
     return None
 
-
-def _runs(name: str, case: Case, architecture: str) -> bool:
-    """Whether a rung takes these shapes and this GPU; one that doesn't is left out of the picture."""
-    rung = ladder.rung(name)
-    try:
-        ladder.plan_for(rung, case)
-    except GraderError:
-        return False
-    return _number(rung.target) <= _number(architecture)
-
-
-def _number(architecture: str) -> int:
-    return int(re.sub(r"\D", "", architecture))
