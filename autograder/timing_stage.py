@@ -87,9 +87,10 @@ def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSp
             workload=f"{'x'.join(map(str, case.x_shape))} * {'x'.join(map(str, case.w_shape[:3]))}->{case.w_shape[3]}",
             flops=float(convolution.flops(y_shape, case.w_shape)),
             bytes=float(convolution.min_bytes(case.x_shape, case.w_shape, y_shape)),
-            peers=tuple(name for name in ladder.ALL if name not in raced and not ladder.obstacle(name, case, architecture)),
+            peers=tuple(
+                name for name in ladder.ALL if name not in raced and not ladder.obstacle(name, case, architecture)
+            ),
             high=item.high or "",
             curve=item.curve,
         )
     return None
-
