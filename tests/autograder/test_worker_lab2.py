@@ -1,6 +1,7 @@
 """What kernels of Lab 2 need of the worker: factories, intrinsics, bounds, shared memory, traffic of wide loads."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from autograder import planning
 from autograder.evidence import Case, FaultKind
 from autograder.structure import analyse
+from autograder.worker.cells import TimeIsUpError, time_limit
 from autograder.worker.compiling import with_bounds
 from tests.autograder.test_planning import HEAD, request, simulated
 
@@ -148,3 +150,16 @@ def test_odd_bounds_are_the_submission_s_fault(tmp_path):
 
     assert got.faults[0].kind is FaultKind.DOES_NOT_COMPILE
     assert "max_registers" in got.faults[0].message
+
+
+def wait(inner_s, after_s):
+    with time_limit(0.2):
+        with time_limit(5):
+            time.sleep(inner_s)
+        time.sleep(after_s)
+
+
+def test_compiling_is_not_charged_to_the_host_function():
+    wait(0.3, 0)
+    with pytest.raises(TimeIsUpError):
+        wait(0, 1)
