@@ -79,7 +79,7 @@ def _structure(key: str, kernel: Kernel) -> Structure:
     found = analyse(key, kernel.ptx)
     if not 0 < len(kernel.lined_ptx) <= validate.MAX_PTX_CHARACTERS:
         return found
-    return replace(found, lines=analyse(key, kernel.lined_ptx).lines)
+    return replace(found, lines=analyse(key, kernel.lined_ptx, kernel.cell).lines)
 
 
 def check_result(plan: Plan, case: Case) -> Fault | None:

@@ -28,6 +28,13 @@ KERNEL_S = 15.0
 QUIET_S = 30.0
 """Twice the longest time limit that the worker keeps itself: only one that ignores them is silent for longer."""
 
+EXCESS = {
+    "memory": (FaultKind.OUT_OF_MEMORY, "used more memory than the grader gives and was stopped"),
+    "processes": (FaultKind.REJECTED, "started more processes or threads than the grader allows and was stopped"),
+    "disk": (FaultKind.REJECTED, "wrote more to the disk than the grader allows and was stopped"),
+}
+"""Limits of a worker as a whole, by how it ended; see `autograder.isolation.Ending`."""
+
 SIMULATED = (8, 0)
 """Compute capability that the simulator poses as; `autograder.path` compiles for it where there is no GPU."""
 
@@ -269,6 +276,9 @@ def _blame(
     if ending.how in ("quiet", "late"):
         kind = FaultKind.KERNEL_TIMEOUT if last.get("stage") == "kernel" else FaultKind.HOST_TIMEOUT
         text = f"{task}: {where} gave no sign of progress{case} and was stopped: look for a loop that never ends."
+    elif ending.how in EXCESS:
+        kind, text = EXCESS[ending.how]
+        text = f"{task}: {where} {text}{case}."
     elif ending.status in (-9, 137) or "MemoryError" in ending.stderr or "Cannot allocate" in ending.stderr:
         kind = FaultKind.OUT_OF_MEMORY
         text = f"{task}: {where} used up the memory or time that the grader gives{case}: check array sizes and loops."

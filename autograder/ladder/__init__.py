@@ -83,10 +83,8 @@ def rung(name: str) -> Rung:
 
 def read_variant(data: dict[str, Any]) -> Variant:
     """Makes a variant from its JSON, which has lists for tuples."""
-    steps = tuple(
-        Step(**{key: tuple(value) if isinstance(value, list) else value for key, value in step.items()})
-        for step in data["steps"]
-    )
+    plain = [{key: tuple(each) if isinstance(each, list) else each for key, each in step.items()} for step in data["steps"]]
+    steps = tuple(Step(**step) for step in plain)
     return Variant(steps, data["needs"], {name: tuple(shape) for name, shape in data["temporaries"].items()})
 
 

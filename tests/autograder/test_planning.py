@@ -1,11 +1,12 @@
 """The worker, really started: what host functions and kernels get wrong becomes a fault with a sentence."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from autograder import planning
+from autograder import isolation, planning
 from autograder.evidence import Case, FaultKind
 from autograder.program import program
 from autograder.submission import from_cells
@@ -198,7 +199,7 @@ def test_the_simulator_counts_sectors_by_warp(tmp_path):
 
 def test_a_package_that_the_grader_lacks_costs_no_points(tmp_path, monkeypatch):
     broken = tmp_path / "broken"
-    broken.mkdir()
+    (broken / "broken-1.dist-info").mkdir(parents=True)  # a worker sees installations, not any folder
     (broken / "greenlet.py").write_text("raise ModuleNotFoundError(\"No module named 'greenlet'\")")
     monkeypatch.syspath_prepend(str(broken))
 
@@ -257,3 +258,27 @@ def test_unwritten_outputs_are_counted_and_inputs_compared(tmp_path):
     measurement, _ = simulated(tmp_path, lazy)
 
     assert (measurement.outcomes[0].unwritten, measurement.outcomes[0].inputs_intact) == (12, False)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "words"),
+    [
+        ("memory", FaultKind.OUT_OF_MEMORY, "used more memory than"),
+        ("processes", FaultKind.REJECTED, "started more processes or threads than"),
+        ("disk", FaultKind.REJECTED, "wrote more to the disk than"),
+    ],
+)
+def test_what_a_worker_took_too_much_of_is_told(tmp_path, monkeypatch, how, kind, words):
+    def stopped(module, folder, limits, **_):
+        compiler = {"event": "compiler", "task": "", "compiled": True}
+        enter = {"event": "enter", "task": "t", "case": CASE.id, "stage": "host"}
+        (folder / "events.jsonl").write_text(f"{json.dumps(compiler)}\n{json.dumps(enter)}\n")
+        return isolation.Ending(how, 137, "")
+
+    monkeypatch.setattr(isolation, "run", stopped)
+
+    fault = plan_fault(tmp_path, RIGHT)
+
+    assert fault.kind is kind
+    assert fault.message.startswith(f"t: the host function {words}")
+    assert fault.message.endswith(f"was stopped (case {CASE.id}).")

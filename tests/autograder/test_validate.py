@@ -7,8 +7,11 @@ import pytest
 from numba import cuda, float32, types
 
 from autograder import ladder
+from autograder.assemble import assemble
 from autograder.evidence import ArraySpec, Case, FaultKind, Kernel, Launch, Plan
-from autograder.validate import check_plan, check_ptx
+from autograder.validate import check_plan, check_ptx, shared_limit
+from autograder.worker.compiling import with_bounds
+from gpulabs.intrinsics import commit_copies, copy4_async, load4, mma_tf32, store4, to_tf32, wait_copies
 
 CASE = Case("c", "t", "exact", "conv_first", (1, 4, 5, 2), (2, 3, 2, 3))
 PLAN, KERNELS = ladder.plan_for(ladder.rung("naive"), CASE)
@@ -200,6 +203,42 @@ def test_what_numba_compiles(function: Any, says: str | None) -> None:
     assert entry is not None
     fault = check_ptx(Kernel(function.__name__, entry.group(1), ptx))
     assert (fault is None) if says is None else (fault is not None and says in fault.message)
+
+
+def test_dynamic_shared_memory_is_limited_by_the_device() -> None:
+    plan = launch_with(shared_bytes=64 << 10)
+    assert check_plan(plan, CASE, KERNELS, shared_limit("sm_75")) is None
+    assert check_plan(launch_with(shared_bytes=(64 << 10) + 1), CASE, KERNELS, shared_limit("sm_75")) is not None
+    assert check_plan(launch_with(shared_bytes=227 << 10), CASE, KERNELS, shared_limit("sm_90")) is None
+    assert shared_limit(None) == shared_limit("sm_90") > shared_limit("sm_89") > shared_limit("sm_20") == 48 << 10
+
+
+def wide(x, w):
+    tile = cuda.shared.array(0, float32)
+    t = cuda.threadIdx.x
+    a, b, c, d = load4(x, 4 * t)
+    store4(tile, 4 * t, a, b, c, d)
+    copy4_async(tile, 4 * t + 512, w, 4 * t, t > 3)
+    commit_copies()
+    wait_copies(0)
+    cuda.syncthreads()
+    a, b, c, d = mma_tf32(a, b, c, d, to_tf32(tile[t]), b, a, b, c, d)
+    store4(w, 4 * t, a, b, c, d)
+
+
+def test_the_intrinsics_and_bounds_pass() -> None:
+    array = types.Array(types.float32, 1, "C")
+    ptx, _ = cuda.compile_ptx(wide, (array, array), cc=(8, 0))
+    for word in ("ld.global.v4.f32", "st.shared.v4.f32", "cp.async.cg", "mma.sync", "cvt.rna.tf32"):
+        assert word in ptx
+    entry = re.search(r"\.visible \.entry (\w+)", ptx)
+    assert entry is not None
+    for options in ({}, {"max_registers": 64}, {"launch_bounds": (256, 2)}, {"launch_bounds": 128}):
+        bounded = with_bounds(ptx, options)
+        assert (bounded != ptx) == bool(options)
+        kernel = Kernel("wide", entry.group(1), bounded)
+        assert check_ptx(kernel) is None
+        assert assemble({"k": kernel}, "sm_80").faults == {}
 
 
 def test_a_launch_without_kernels_at_hand_is_still_limited() -> None:

@@ -55,6 +55,40 @@ def test_pairs_are_candidate_then_baseline_in_random_order() -> None:
     assert quads == {("mine", "naive", "naive", "mine"), ("naive", "mine", "mine", "naive")}
 
 
+STEPS = ((0.5, 1.0), (0.95, 2.0))
+
+
+def raced_between(gpu: FakeGpu) -> Race:
+    names = ("mine", "naive", "tiled", "coalesced")
+    x, w = inputs()
+    track = Track(gpu, [contender(name) for name in names], x, w)
+    blank = Race("t", "w", "naive", (), high="tiled")
+    return run_race(blank, 0.0, track, names, conv2d(x, w).astype(np.float32), 3, lambda: None, tuple, STEPS)
+
+
+def test_a_race_between_two_rungs_measures_all_three_in_every_round() -> None:
+    gpu = FakeGpu(times_ms={"mine": 3.0, "naive": 4.0, "tiled": 2.0})
+    found = raced_between(gpu)
+    assert found.rounds == ((3.0, 4.0, 2.0),) * 16
+    assert found.pairs == ((3.0, 4.0),) * 16
+    assert found.peers == {"naive": 4.0, "tiled": 2.0, "coalesced": 1.0}
+    timed = gpu.launched[8 : 8 + 48]  # after two warm-ups each
+    for at in range(0, 48, 6):
+        there, back = timed[at : at + 3], timed[at + 3 : at + 6]
+        assert sorted(there) == ["mine", "naive", "tiled"]
+        assert back == there[::-1]
+    assert len({tuple(timed[at : at + 3]) for at in range(0, 48, 6)}) > 1
+
+
+def test_a_race_between_two_rungs_goes_on_while_a_step_is_open() -> None:
+    class Wavering(FakeGpu):
+        def launch(self, kernel: Any, *rest: Any) -> None:
+            self.times_ms["mine"] = 2.6 if self.calls % 12 < 6 else 3.1  # the step at 0.5 lies at 2.83
+            super().launch(kernel, *rest)
+
+    assert len(raced_between(Wavering(times_ms={"naive": 4.0, "tiled": 2.0})).rounds) == 120
+
+
 def test_undecided_race_goes_on_to_the_cap() -> None:
     class Wavering(FakeGpu):
         def launch(self, kernel: Any, *rest: Any) -> None:
