@@ -22,6 +22,10 @@ from gpulabs.errors import GraderError, MissingPackageError
 SOURCES = {
     "naive": "lab1_conv_kernel/ladder/naive.py",
     "coalesced": "lab1_conv_kernel/ladder/coalesced.py",
+    "tiled": "lab2_fast_conv/ladder/tiled.py",
+    "blocked": "lab2_fast_conv/ladder/blocked.py",
+    "vectorised": "lab2_fast_conv/ladder/vectorised.py",
+    "buffered": "lab2_fast_conv/ladder/buffered.py",
 }
 """Rung -> its source, below `solutions/`."""
 COMPUTE_CAPABILITY = (7, 5)

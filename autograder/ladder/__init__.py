@@ -20,7 +20,7 @@ from autograder.evidence import Argument, ArraySpec, Case, Kernel, Launch, Plan
 from autograder.ladder.layout import ARGUMENTS, Step, Variant, fits, grid, product, sizes
 from gpulabs.errors import GraderError
 
-NAMES = ("naive", "coalesced")
+NAMES = ("naive", "coalesced", "tiled", "blocked", "vectorised", "buffered")
 MAX_GRID = (2**31 - 1, 65535, 65535)
 
 
@@ -87,15 +87,18 @@ def plan_for(of: Rung, case: Case) -> tuple[Plan, dict[str, Kernel]]:
         case: A case with arrays; stride and padding as TensorFlow means them.
 
     Returns:
-        A plan, and its kernels by the keys that it names, `ladder:<kernel>`.
+        A plan, and its kernels by the keys that it names, `ladder:<kernel>`. Where no variant fits the shapes it is the
+        plan of the rung below.
 
     Raises:
-        GraderError: The case has no output, no variant fits it, or it is more than a grid can cover.
+        GraderError: The case has no output, nothing fits it, or it is more than a grid can cover.
     """
     known = sizes(case)
     variant = next((variant for variant in of.variants if fits(variant, known)), None)
+    if variant is None and of.name in NAMES[1:]:
+        return plan_for(rung(NAMES[NAMES.index(of.name) - 1]), case)
     if variant is None:
-        raise GraderError(f"ladder {of.name}: no variant of it fits case {case.id}")
+        raise GraderError(f"ladder {of.name}: neither it nor a rung below it fits case {case.id}")
     shapes = {name: tuple(product(text, known) for text in shape) for name, shape in variant.temporaries.items()}
     shapes = {"y": (known["n"], known["h_out"], known["w_out"], known["k"])} | shapes
     arrays = [ArraySpec("x", case.x_shape, "float32"), ArraySpec("w", case.w_shape, "float32")]

@@ -1,7 +1,8 @@
 """How a rung of the ladder is laid out over a convolution: which kernels, over which grid, with which arrays.
 
 Sources in `solutions/` declare it as `VARIANTS`, the JSON beside the PTX repeats it. A size is a product written
-`n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up) and of numbers.
+`n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up), and of
+numbers.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Variant:
 
     Attributes:
         steps: The launches, in order.
-        needs: Conditions: `c_multiple`, `k_multiple` (a multiple of it), `max_c`, `max_k`, `min_c`, `min_k`, and
-            `stride`, `r`, `s` (equal to it).
+        needs: Conditions: `c_multiple` and the like (a multiple of it), `max_c`, `min_c` and the like, `stride`, `r`
+            and the like (equal to it); `pixels` is n*h_out*w_out.
         temporaries: Name -> shape, as products.
     """
 
@@ -62,7 +63,8 @@ def sizes(case: Case) -> dict[str, int]:
     r, s, _, k = case.w_shape
     _, h_out, w_out, _ = output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
     found = {"n": n, "h": h, "w": w, "c": c, "k": k, "r": r, "s": s, "h_out": h_out, "w_out": w_out}
-    found |= {"h_half": -(-h_out // 2), "w_half": -(-w_out // 2), "stride": case.stride, "pad_top": 0, "pad_left": 0}
+    found |= {"h_half": -(-h_out // 2), "w_half": -(-w_out // 2), "pixels": n * h_out * w_out}
+    found |= {"stride": case.stride, "pad_top": 0, "pad_left": 0}
     if case.padding == "same":
         found["pad_top"], _ = same_padding(h, r, case.stride)
         found["pad_left"], _ = same_padding(w, s, case.stride)

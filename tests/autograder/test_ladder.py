@@ -40,7 +40,8 @@ def test_rungs_pass_the_graders_own_rules(name: str) -> None:
 
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
 def test_rungs_assemble_without_spills_or_doubles(architecture: str) -> None:
-    texts = {kernel: text for name in ladder.NAMES for kernel, text in ladder.rung(name).ptx.items()}
+    rungs = [ladder.rung(name) for name in ladder.NAMES]
+    texts = {kernel: text for each in rungs if each.target <= architecture for kernel, text in each.ptx.items()}
     kernels = {name: Kernel(name, name, text) for name, text in texts.items()}
     assembled = assemble(kernels, architecture)
     assert assembled.faults == {}
@@ -61,6 +62,12 @@ def test_plan_covers_every_output_with_tensorflows_padding() -> None:
 def test_more_than_a_grid_holds_is_said() -> None:
     with pytest.raises(GraderError, match="needs the grid"):
         ladder.plan_for(ladder.rung("naive"), Case("c", "t", "i", "f", (4096, 3, 3, 1), (1, 1, 1, 64)))
+
+
+def test_rung_that_does_not_fit_gives_way_to_the_one_below() -> None:
+    odd_channels, large_filter = CASE, Case("c", "t", "i", "f", (1, 16, 16, 3), (7, 7, 3, 8))
+    for name, case, taken in [("buffered", odd_channels, "blocked"), ("tiled", large_filter, "coalesced")]:
+        assert ladder.plan_for(ladder.rung(name), case)[0].launches[0].kernel == f"ladder:{taken}"
 
 
 def test_unknown_rung_is_named() -> None:

@@ -13,6 +13,18 @@ import numpy as np
 from numba import cuda
 
 
+def load1(array: Any, index: int) -> Any:
+    """Loads one float at a flat index; see `gpulabs.intrinsics.device.load1`.
+
+    Raises:
+        IndexError: It does not lie in the array.
+    """
+    flat = getattr(array, "_ary", array).reshape(-1)
+    if not 0 <= index < flat.size:
+        raise IndexError(f"load1: index {index}, in an array of {flat.size} floats")
+    return flat[index]
+
+
 def load4(array: Any, index: int) -> tuple[Any, Any, Any, Any]:
     """Loads four neighbouring floats; see `gpulabs.intrinsics.device.load4`.
 
@@ -38,8 +50,7 @@ def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
     Raises:
         IndexError: They don't all lie in their arrays, or an index is no multiple of 4.
     """
-    found = _floats("copy4_async", source, j)
-    _floats("copy4_async", shared, i)[:] = found if valid else 0
+    _floats("copy4_async", shared, i)[:] = _floats("copy4_async", source, j) if valid else 0
 
 
 def commit_copies() -> None:
