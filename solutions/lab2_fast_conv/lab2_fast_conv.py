@@ -181,7 +181,7 @@ for tile_h, tile_w in [(1, 1), (1, 8), (4, 8), (8, 8), (8, 16), (16, 16), (16, 3
 #
 # 1. **fetches**: threads with `threadIdx.y = ty` fetch the pixels `ty, ty + 8, ty + 16 ...` of the tile (the numbers in the
 #    picture above), thread `tx` channel `tx` of each. Pixels outside the image become zeros.
-# 2. **waits** at `cuda.syncthreads()`, until all threads of the block have fetched;
+# 2. **waits** at a barrier, `cuda.syncthreads`, until all threads of the block have fetched;
 # 3. **computes** from the tile; the weights still come from global memory;
 # 4. **waits** again, so that nobody overwrites a tile that others still read.
 #
@@ -208,7 +208,6 @@ from numba import cuda, float32
 from gpulabs.convolution import output_shape, padding_before
 
 TILE_H, TILE_W, TILE_K = 4, 8, 32                    # outputs of a block: rows, columns, channels
-
 @cuda.jit
 def conv_tiled_kernel(x, w, y, stride, top, left, chunk):
     tile, total = cuda.shared.array(0, float32), cuda.local.array(TILE_H, float32)
@@ -593,12 +592,12 @@ def four_channels(pixels, filters, total, from_pixels, from_filters):
     w10, w11, w12, w13 = load4(filters, from_filters + FILTERS)
     w20, w21, w22, w23 = load4(filters, from_filters + 2 * FILTERS)
     w30, w31, w32, w33 = load4(filters, from_filters + 3 * FILTERS)
-    for p in range(8):
-        v0, v1, v2, v3 = load4(pixels, from_pixels + 16 * DEPTH * p)
-        total[p, 0] = total[p, 0] + v0 * w00 + v1 * w10 + v2 * w20 + v3 * w30
-        total[p, 1] = total[p, 1] + v0 * w01 + v1 * w11 + v2 * w21 + v3 * w31
-        total[p, 2] = total[p, 2] + v0 * w02 + v1 * w12 + v2 * w22 + v3 * w32
-        total[p, 3] = total[p, 3] + v0 * w03 + v1 * w13 + v2 * w23 + v3 * w33
+    for o in range(8):                     # o: one of its pixels
+        v0, v1, v2, v3 = load4(pixels, from_pixels + 16 * DEPTH * o)
+        total[o, 0] = total[o, 0] + v0 * w00 + v1 * w10 + v2 * w20 + v3 * w30
+        total[o, 1] = total[o, 1] + v0 * w01 + v1 * w11 + v2 * w21 + v3 * w31
+        total[o, 2] = total[o, 2] + v0 * w02 + v1 * w12 + v2 * w22 + v3 * w32
+        total[o, 3] = total[o, 3] + v0 * w03 + v1 * w13 + v2 * w23 + v3 * w33
 
 # %% [markdown]
 # **Implement.** The plan of stage 5 in another layout. A thread's 4 channels lie side by side, from `k0 + 4 * tx` on. The tile has
@@ -608,11 +607,8 @@ def four_channels(pixels, filters, total, from_pixels, from_filters):
 # %% nbgrader={"grade": false, "grade_id": "conv_vector", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: conv_vector
 import math
-import numpy as np
 from numba import cuda, float32
-from gpulabs.convolution import output_shape, padding_before
 from gpulabs.intrinsics import load4, store4
-
 @cuda.jit
 def conv_vector_kernel(x, w, y, h_out, w_out, stride, top, left):
     pixels = cuda.shared.array((PIXELS, DEPTH), float32)
@@ -654,12 +650,11 @@ def conv_vector_kernel(x, w, y, h_out, w_out, stride, top, left):
 
 def conv_vector(x, w, stride, padding):
     if x.shape[3] % 4 or w.shape[3] % 4:
-        return conv_blocked(x, w, stride, padding)       # no multiple of 4: stage 5's kernel takes any
+        return conv_blocked(x, w, stride, padding)                   # stage 5's kernel takes any
     y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
-    # about 5 lines: as in stage 5, with your new kernel
-    ### BEGIN SOLUTION
     top, left = padding_before(x.shape, w.shape, stride, padding)
     matrix = y.reshape(y.shape[0] * y.shape[1] * y.shape[2], y.shape[3])
+    ### BEGIN SOLUTION
     grid = (math.ceil(matrix.shape[0] / PIXELS), math.ceil(matrix.shape[1] / FILTERS))
     conv_vector_kernel[grid, (16, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
     ### END SOLUTION
@@ -702,17 +697,15 @@ elif "vectorised" in shown:
 # must not hold up the threads, so the hardware makes it behind their backs (from compute capability 8.0 on; on older GPUs
 # the same functions copy at once):
 #
-# - `copy4_async(shared, i, source, j, valid)` starts a copy of 16 bytes; where `valid` is false, zeros arrive, and `j` must
+# - `copy4_async(shared, i, source, j, valid)` starts a copy of 16 bytes; where `valid` is false zeros arrive, and `j` must
 #   still lie in the array;
-# - `commit_copies()` closes a group of them, `wait_copies(1)` waits until at most the newest group is under way,
-#   `wait_copies(0)` for all. A barrier must follow, because each thread waits for its own copies only.
+# - `commit_copies` closes a group of them, and `wait_copies(pending)` waits until at most so many groups are under way. A
+#   barrier must follow, because each thread waits for its own copies only.
 #
-# ```python
-# start copies of step 0 into tile 0; commit_copies()
-# for step in range(steps):
-#     if there is a next step: start its copies into tile (step + 1) % 2; commit_copies(); wait_copies(1)
-#     else: wait_copies(0)
-#     cuda.syncthreads();  compute on tile step % 2;  cuda.syncthreads()
+# ```
+# for each step, and once more at the end:
+#     start this step's copies into tile step % 2, unless there is none; commit
+#     unless this is the first: wait for all groups but the newest; barrier; compute on the other tile; barrier
 # ```
 
 # %% [markdown]
@@ -749,52 +742,49 @@ from numba import cuda, float32
 from gpulabs.convolution import output_shape, padding_before
 from gpulabs.intrinsics import commit_copies, copy4_async, mma_tf32, store4, to_tf32, wait_copies
 
+# your kernel, or kernels; double buffering takes about 45 lines, most of them stage 6's
 ### BEGIN SOLUTION
-@cuda.jit(device=True)
-def start_copies(pixels, filters, half, x, w, n, row, column, k0, thread, r, s, c0):
-    """Starts the copies of one step into a half of the buffers: a pixel and four weights of each of 128 threads."""
-    inside = n < x.shape[0] and 0 <= row < x.shape[1] and 0 <= column < x.shape[2]
-    from_x = ((n * x.shape[1] + row) * x.shape[2] + column) * x.shape[3] + c0
-    for c in range(0, DEPTH, 4):
-        valid = inside and c0 + c < x.shape[3]
-        copy4_async(pixels, (half * PIXELS + thread) * DEPTH + c, x, from_x + c if valid else 0, valid)
-    c, k = thread // 16, thread % 16 * 4
-    valid = c0 + c < w.shape[2] and k0 + k < w.shape[3]
-    from_w = ((r * w.shape[1] + s) * w.shape[2] + c0 + c) * w.shape[3] + k0 + k
-    copy4_async(filters, (half * DEPTH + c) * FILTERS + k, w, from_w if valid else 0, valid)
-    commit_copies()
-
 @cuda.jit
 def conv_buffered_kernel(x, w, y, h_out, w_out, stride, top, left):
     pixels = cuda.shared.array((2, PIXELS, DEPTH), float32)
     filters = cuda.shared.array((2, DEPTH, FILTERS), float32)
     low, high = cuda.local.array((8, 4), float32), cuda.local.array((8, 4), float32)
     tx, ty, thread = cuda.threadIdx.x, cuda.threadIdx.y, cuda.threadIdx.y * 8 + cuda.threadIdx.x
-    m0, k0 = cuda.blockIdx.x * PIXELS, cuda.blockIdx.y * FILTERS
+    m0 = cuda.blockIdx.x * PIXELS
+    k0 = cuda.blockIdx.y * FILTERS
     n, i, j = corner(m0 + thread, h_out, w_out, stride, top, left)
     for p in range(8):
         for q in range(4):
             low[p, q] = high[p, q] = 0
     r, s, c0 = 0, 0, 0
-    start_copies(pixels, filters, 0, x, w, n, i, j, k0, thread, r, s, c0)
     steps = w.shape[0] * w.shape[1] * ((w.shape[2] + DEPTH - 1) // DEPTH)
-    for step in range(steps):
-        c0 += DEPTH                                          # where the next step is
-        if c0 >= w.shape[2]:
-            c0, s = 0, s + 1
-        if s == w.shape[1]:
-            s, r = 0, r + 1
-        if step + 1 < steps:
-            start_copies(pixels, filters, (step + 1) % 2, x, w, n, i + r, j + s, k0, thread, r, s, c0)
+    for step in range(steps + 1):
+        if step < steps:                                     # 128 threads: each copies a pixel and four weights
+            half, row, column = step % 2, i + r, j + s
+            inside = n < x.shape[0] and 0 <= row < x.shape[1] and 0 <= column < x.shape[2]
+            from_x = ((n * x.shape[1] + row) * x.shape[2] + column) * x.shape[3] + c0
+            for c in range(0, DEPTH, 4):
+                valid = inside and c0 + c < x.shape[3]
+                copy4_async(pixels, (half * PIXELS + thread) * DEPTH + c, x, from_x + c if valid else 0, valid)
+            c, k = thread // 16, thread % 16 * 4
+            valid = c0 + c < w.shape[2] and k0 + k < w.shape[3]
+            from_w = ((r * w.shape[1] + s) * w.shape[2] + c0 + c) * w.shape[3] + k0 + k
+            copy4_async(filters, (half * DEPTH + c) * FILTERS + k, w, from_w if valid else 0, valid)
+            c0 += DEPTH
+            if c0 >= w.shape[2]:
+                c0, s = 0, s + 1
+            if s == w.shape[1]:
+                s, r = 0, r + 1
+        commit_copies()
+        if step > 0:
             wait_copies(1)
-        else:
-            wait_copies(0)
-        cuda.syncthreads()
-        for g in range(0, DEPTH, 4):
-            a, b = (step % 2 * PIXELS + ty) * DEPTH + g, (step % 2 * DEPTH + g) * FILTERS + 4 * tx
-            four_channels(pixels, filters, low, a, b)
-            four_channels(pixels, filters, high, a, b + FILTERS // 2)
-        cuda.syncthreads()
+            cuda.syncthreads()
+            for g in range(0, DEPTH, 4):
+                other = (step - 1) % 2
+                a, b = (other * PIXELS + ty) * DEPTH + g, (other * DEPTH + g) * FILTERS + 4 * tx
+                four_channels(pixels, filters, low, a, b)
+                four_channels(pixels, filters, high, a, b + FILTERS // 2)
+            cuda.syncthreads()
     for p in range(8):
         m, k = m0 + ty + 16 * p, k0 + 4 * tx
         if m < y.shape[0] and k < y.shape[1]:
@@ -805,17 +795,17 @@ def conv_buffered_kernel(x, w, y, h_out, w_out, stride, top, left):
 ### END SOLUTION
 
 def conv_challenge(x, w, stride, padding):
-    # your kernel above, its launch here
-    ### BEGIN SOLUTION
-    if x.shape[3] % 4 or w.shape[3] % 4:
+    if x.shape[3] % 4 or w.shape[3] % 4:                     # and whatever else your idea doesn't suit
         return conv_vector(x, w, stride, padding)
     y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
     top, left = padding_before(x.shape, w.shape, stride, padding)
     matrix = y.reshape(y.shape[0] * y.shape[1] * y.shape[2], y.shape[3])
+    # about 2 lines: blocks, launch
+    ### BEGIN SOLUTION
     grid = (math.ceil(matrix.shape[0] / PIXELS), math.ceil(matrix.shape[1] / FILTERS))
     conv_buffered_kernel[grid, (8, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
-    return y
     ### END SOLUTION
+    return y
 
 # %% nbgrader={"grade": true, "grade_id": "check_conv_challenge", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 check("conv_challenge")
