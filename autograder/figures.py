@@ -18,7 +18,7 @@ from autograder.cases import EXACT_VALUES, exact
 from autograder.evidence import Case
 from autograder.judge import differs
 from autograder.result import Figure
-from autograder.rubric import Item, Task
+from autograder.rubric import TIMED_KINDS, Item, Task
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -52,7 +52,7 @@ def figures(
     maps: list[tuple[Case, Array, Array, Array]] = []
     for case in cases:
         output = outputs.get(case.id)
-        if task.item(case.item).kind == "speedup":  # its workload is large, and no picture of it tells more
+        if task.item(case.item).kind in TIMED_KINDS:  # its workload is large, and no picture of it tells more
             continue
         right = exact(case) if case.values in EXACT_VALUES and output is not None else expected.get(case.id)
         if output is None or right is None or output.shape != right.shape or output.dtype != np.float32:
