@@ -53,8 +53,7 @@ import math
 import numpy as np
 from numba import cuda
 
-from gpulabs.memory import BANKS
-from gpulabs.notebook import attempt, compare, measure, recorded, run
+from gpulabs.notebook import attempt, compare, measure, recorded
 from gpulabs.occupancy import LIMITS
 from gpulabs.plots import bank_map, halo_map, ladder_bars, occupancy_bars, register_map, roofline
 from gpulabs.roofline import roof_for
@@ -311,12 +310,10 @@ picture = bank_map({
     "32 words apart": [32 * thread for thread in range(32)],
     "33 words apart": [33 * thread for thread in range(32)],
 })
-compare(my_prediction, 32, "passes", show=picture)
+compare(my_prediction, len({32 * thread for thread in range(32)}), "passes", show=picture)
 
 # %% [markdown]
-# One unused word at the end of each row, and the conflict is gone.
-#
-# **Implement.** Count the passes of any access.
+# One unused word at the end of each row, and the conflict is gone. **Implement:** count the passes of any access.
 
 # %% nbgrader={"grade": false, "grade_id": "bank_conflicts", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: bank_conflicts
@@ -368,8 +365,9 @@ bank_map({f"pitch {pitch}": words for pitch, words in rows.items()})
 # A block of 40 threads takes two warps. **Occupancy** is the share of `warps_per_sm` that is filled in the end.
 
 # %%
-for gpu, of_gpu in LIMITS.items():
-    print(f"{gpu:9} {dict(of_gpu)}")
+print(f"{'':20}", *(f"{gpu:>9}" for gpu in LIMITS))
+for name in LIMITS["H100"]:
+    print(f"{name:20}", *(f"{of_gpu[name]:9,}" for of_gpu in LIMITS.values()))
 
 # %% [markdown]
 # **Predict.** Blocks of 256 threads with 96 registers each, no shared memory, on an H100: what is the occupancy, in percent?
@@ -379,7 +377,7 @@ my_prediction = ...
 
 # %%
 picture = occupancy_bars({"256 threads": (256, 96, 0)}, LIMITS["H100"], "an H100")
-compare(my_prediction, 25, "%", show=picture)
+compare(my_prediction, 100 * 2 * 8 / 64, "%", show=picture)
 
 # %% [markdown]
 # **Implement.** `limits` is a dictionary with the seven names above. Use whole-number division; don't forget what a block that
@@ -704,8 +702,9 @@ elif "vectorised" in shown:
 #
 # ```
 # for each step, and once more at the end:
-#     start this step's copies into tile step % 2, unless there is none; commit
-#     unless this is the first: wait for all groups but the newest; barrier; compute on the other tile; barrier
+#     start the copies of this step, if there is one, into tile step % 2; commit
+#     from the second step on: wait for all groups but the newest; barrier;
+#                              compute on the other tile; barrier
 # ```
 
 # %% [markdown]

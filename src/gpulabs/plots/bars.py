@@ -66,10 +66,10 @@ def ladder_bars(gflops: Mapping[str, float], library: str = "cudnn", title: str 
         The picture; without kernels an empty frame.
     """
     best = gflops.get(library)
-    facts = []
+    facts: list[str] = []
     with panels(8.2, 0.34 * max(len(gflops), 1) + 0.95) as (figure, (ax,)):
         names = [name for name in gflops if name != library] + ([library] if best else [])
-        for place, name in enumerate(reversed(names)):
+        for place, name in enumerate(reversed(names)):  # the slowest on top
             tflops = gflops[name] / 1e3
             ax.barh(place, tflops, height=0.66, color=FAINT if name == library else BLUE)
             share = f", {gflops[name] / best:.1%} of {library}" if best and name != library else ""

@@ -44,8 +44,8 @@ def register_map(pixels: int, filters: int, mine: tuple[int, int], threads: tupl
         ax.text(pixels / 2, filters + 2, f"{pixels} pixels", ha="center", va="top", color=MUTED)
         ax.text(-gap - bar - 1, filters / 2, f"{filters} channels", ha="right", va="center", color=MUTED, rotation=90)
         said = (
-            f"{mine[0]} values of x (blue)\n+ {mine[1]} weights (orange)\n= {loads} loads\n\nfor {products} multiply-adds"
-            f" (black):\n{loads / products:.3g} loads for each"
+            f"{mine[0]} values of x (blue)\n+ {mine[1]} weights (orange)\n= {loads} loads\n\n"
+            f"for {products} multiply-adds (black):\n{loads / products:.3g} loads for each"
         )
         ax.text(pixels + 3, filters / 2, said, va="center", fontsize=9)
         ax.set(xlim=(-gap - bar - 5, pixels + 37), ylim=(filters + 7, -gap - bar - 1), aspect="equal")

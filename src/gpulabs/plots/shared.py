@@ -46,8 +46,9 @@ def halo_map(tile: tuple[int, int], filter: tuple[int, int], stride: int, loader
         raise BadInputError(f"halo_map: sizes {(*tile, *filter, stride, loaders)} must all be at least 1")
     rows, columns = (tile[0] - 1) * stride + filter[0], (tile[1] - 1) * stride + filter[1]
     shift = columns + 2.5
-    width = min(9.0, 0.42 * (shift + tile[1]) + 1)
-    with panels(width, width * (rows + 2.6) / (shift + tile[1] + 0.6)) as (figure, (ax,)):
+    across, down = max(shift + tile[1] + 0.6, 15.0), rows + 2.9
+    width = min(9.0, 0.45 * across)
+    with panels(width, width * down / across + 0.3) as (figure, (ax,)):
         bare(ax)
         for p in range(rows * columns):
             owner = p % loaders
@@ -67,13 +68,13 @@ def halo_map(tile: tuple[int, int], filter: tuple[int, int], stride: int, loader
             0,
             rows + 0.35,
             f"number: threadIdx.y of the threads that fetch the pixel;  red and blue: two outputs and their windows\n"
-            f"a read for each tap: {reads} pixels;  with the tile: {rows * columns}, {reads / (rows * columns):.3g} times "
-            f"fewer",
+            f"a read for each tap: {reads} pixels;  with the tile: {rows * columns}, "
+            f"{reads / (rows * columns):.3g} times fewer",
             va="top",
             color=MUTED,
             fontsize=8,
         )
-        ax.set(xlim=(-0.2, max(shift + tile[1] + 0.4, 15)), ylim=(rows + 1.7, -1.2), aspect="equal")
+        ax.set(xlim=(-0.2, across - 0.2), ylim=(rows + 1.7, -1.2), aspect="equal")
         ax.set_title(f"{tile[0]} x {tile[1]} outputs, filter {filter[0]} x {filter[1]}, stride {stride}")
     alt = (
         f"{tile[0]} by {tile[1]} outputs need a tile of {rows} by {columns} pixels, "
@@ -118,8 +119,16 @@ def bank_map(patterns: Mapping[str, Sequence[int]]) -> Picture:
             facts.append(f"{caption}: {fact}")
             if passes > MAX_SHOWN_PASSES:
                 tallest = max(bank_words(words).items(), key=lambda found: len(found[1]))[0]
-                where = {"ha": "left", "x": tallest + 1.2} if tallest < BANKS / 2 else {"ha": "right", "x": tallest - 0.2}
-                ax.text(y=MAX_SHOWN_PASSES - 0.5, s=f"and so on: {passes}", va="center", color=INK, fontsize=8, **where)
+                left = tallest > BANKS / 2
+                ax.text(
+                    tallest + (-0.2 if left else 1.2),
+                    MAX_SHOWN_PASSES - 0.5,
+                    f"and so on: {passes}",
+                    ha="right" if left else "left",
+                    va="center",
+                    color=INK,
+                    fontsize=8,
+                )
             ax.text(-0.3, -0.5, "bank", ha="right", va="center", color=MUTED, fontsize=8)
             ax.set(xlim=(-2, BANKS + 2), ylim=(-1.1, height - 1.6))
             ax.set_title(f"{caption}: {fact}")
