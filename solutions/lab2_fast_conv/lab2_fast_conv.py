@@ -99,7 +99,7 @@ rng = np.random.default_rng(0)
 x = rng.random(lab.size(gpu=(64, 58, 58, 64), simulator=(1, 4, 10, 4)), np.float32)
 w = rng.random((3, 3, x.shape[3], x.shape[3]), np.float32)
 speed = {"conv_coalesced": measure(conv_coalesced, x, w, 1, "valid")}
-shown = recorded(name=("lab2_ladder", "lab1_ladder"))
+shown = recorded()
 
 # %% [markdown]
 # ---
@@ -819,8 +819,8 @@ mine = {kernel: gflops for kernel, gflops in speed.items() if gflops}
 if "H100" in lab.gpu and "cudnn" in shown:
     mine["cudnn"] = shown["cudnn"]
 bars = mine if lab.gpu else {kernel: gflops for kernel, gflops in shown.items() if kernel != "torch"}
-if "cudnn" in bars and len(bars) > 1:
-    best = max(gflops for kernel, gflops in bars.items() if kernel != "cudnn")
+best = bars.get("conv_challenge") or bars.get("buffered")
+if best and "cudnn" in bars:
     compare(my_prediction, 100 * best / bars["cudnn"], "% of cuDNN")
 ladder_bars(bars, title="Your kernels" if lab.gpu else "Our kernels, recorded on an H100")
 

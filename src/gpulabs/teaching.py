@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,12 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     return gflops
 
 
-def recorded(*kernels: str, name: str | Sequence[str] = "lab1_ladder", folder: Path | None = None) -> dict[str, float]:
+def recorded(*kernels: str, name: str = "ladder", folder: Path | None = None) -> dict[str, float]:
     """Prints times recorded on a GPU, for those who have none, and returns GFLOP/s by kernel.
 
     Args:
         *kernels: Which ones; all by default.
-        name: Of the record; of several the first that is there.
+        name: Of the record.
         folder: Where to look; a checkout's `benchmarks/results`, then the package by default.
 
     Returns:
@@ -153,8 +153,7 @@ def recorded(*kernels: str, name: str | Sequence[str] = "lab1_ladder", folder: P
     """
     here = Path(__file__).resolve()
     places = [folder] if folder else [here.parents[2] / "benchmarks" / "results", here.parent / "recorded"]
-    names = [name] if isinstance(name, str) else name
-    for path in (place / f"{each}.json" for each in names for place in places):
+    for path in (place / f"{name}.json" for place in places):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             device = str(data["device"].get("gpu") or data["device"]["name"])
