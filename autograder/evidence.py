@@ -175,6 +175,7 @@ class Kernel:
         ptx: The PTX text; empty where this machine has no CUDA compiler.
         cell: The notebook cell that defines it.
         line: Line in that cell, from 1.
+        lined_ptx: Compiled again with line numbers, for messages only: they change the code a little. May be empty.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Kernel:
     ptx: str
     cell: str | None = None
     line: int | None = None
+    lined_ptx: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Reads text and records only; no GPU is needed. Every complaint is a `Fault` for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autograder import assemble, validate
 from autograder.evidence import Case, Fault, FaultKind, Kernel, Plan, PlanSet, Resources, Structure
@@ -64,7 +64,7 @@ def inspect(
             faults.append(refused)
         else:
             allowed[key] = kernel
-    made = tuple(analyse(key, kernel.ptx) for key, kernel in allowed.items()) if structures else ()
+    made = tuple(_structure(key, kernel) for key, kernel in allowed.items()) if structures else ()
     try:
         assembled = assemble.assemble(allowed, architecture)
     except MissingPackageError as error:
@@ -72,6 +72,14 @@ def inspect(
     faults += assembled.faults.values()
     resources = tuple(resources for _, resources in assembled.cubins.values())
     return Inspection(tuple(faults), assembled.code(), resources, structures=made)
+
+
+def _structure(key: str, kernel: Kernel) -> Structure:
+    """What a kernel is made of; where in the source from its second compilation, which nothing else is read from."""
+    found = analyse(key, kernel.ptx)
+    if not 0 < len(kernel.lined_ptx) <= validate.MAX_PTX_CHARACTERS:
+        return found
+    return replace(found, lines=analyse(key, kernel.lined_ptx).lines)
 
 
 def check_result(plan: Plan, case: Case) -> Fault | None:

@@ -30,6 +30,7 @@ from autograder import decision, figures, isolation, numba_abi, oracle, planning
 from autograder import judge as judging
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.inspection import Inspection, inspect
+from autograder.ladder_figure import ladder_figure
 from autograder.planning import TaskRequest
 from autograder.program import program
 from autograder.result import Figure, ItemScore, Result
@@ -174,6 +175,8 @@ class _Run:
             scores += score(self.rubric, task, evidence, decision.decide)
             if self.pictures:
                 pictures += figures.figures(task, evidence.cases, evidence.outputs, evidence.expected)
+                races = evidence.measurement.races if evidence.measurement else ()
+                pictures += filter(None, (ladder_figure(race, task.function) for race in races))
         tier = isolation.tier()
         return Result(
             lab=self.rubric.id,
@@ -228,7 +231,8 @@ class _Run:
         own = tuple(case for case in cases if case.task == task.id)
         functions = {name: f"{name}({rest})" for name, rest in re.findall(r"(\w+)\(([^)]*)\)", task.signature)}
         traced = tuple(case.id for case in own if task.item(case.item).kind == "coalescing")
-        return TaskRequest(program(self.submission.cells, task.id), task.kind, functions, own, traced)
+        lines = any(item.kind == "structure" for item in task.items)
+        return TaskRequest(program(self.submission.cells, task.id), task.kind, functions, own, traced, lines)
 
     def _to_simulate(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
         """All of a kernel task's cases; on a GPU only those whose memory traffic is counted."""

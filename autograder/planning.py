@@ -20,7 +20,7 @@ from autograder.program import Program
 from gpulabs.errors import BadInputError, GraderError
 
 HOST_S = 5.0
-"""For one call of a host function (milliseconds) and for compiling what it launches (under a second a kernel)."""
+"""For one call of a host function (milliseconds); compiling what it launches has a limit of its own."""
 
 KERNEL_S = 15.0
 """For one case in the simulator: all 26 cases of Lab 1's solution together took about 3 s on 2 cores."""
@@ -45,6 +45,7 @@ class TaskRequest:
         functions: Function name -> signature as the lab writes it.
         cases: Its cases; seeds are blanked before they leave.
         trace: Ids of the cases whose memory traffic is counted.
+        lines: Whether kernels are compiled with line numbers too, for messages about their structure.
     """
 
     program: Program
@@ -52,6 +53,7 @@ class TaskRequest:
     functions: Mapping[str, str]
     cases: tuple[Case, ...]
     trace: tuple[str, ...] = ()
+    lines: bool = False
 
 
 @dataclass
@@ -182,6 +184,7 @@ def _request(task: TaskRequest) -> dict[str, Any]:
         "functions": dict(task.functions),
         "cases": [encode(case) for case in task.cases],
         "trace": list(task.trace),
+        "lines": task.lines,
     }
 
 

@@ -16,6 +16,7 @@ text can't tell, the race can.
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,9 +68,15 @@ def analyse(key: str, ptx: str) -> Structure:
 
     Args:
         key: The kernel's key in its `PlanSet`.
-        ptx: The PTX text, of the kernel and the functions that it calls.
+        ptx: The PTX text, of the kernel and the functions that it calls; untrusted.
+
+    Returns:
+        The counts; all 0 for a text that is no PTX, which the assembler refuses anyway.
     """
-    return _Reader(key, ptx).structure()
+    try:
+        return _Reader(key, ptx).structure()
+    except (IndexError, KeyError, ValueError):  # an instruction without its operands
+        return Structure(key)
 
 
 class _Reader:
@@ -85,6 +92,7 @@ class _Reader:
         self._products: list[tuple[int, tuple[tuple[str, ...], ...], tuple[str, ...], int]] = []
         self._stored: set[str] = set()  # what is written to global memory
         self._shared_stores = self._copies = self._wide_copies = self._barriers = 0
+        self._constant: set[str] = set()  # registers that hold a constant at this place
         for function, each in self._code:
             self._connect_pointers(function, each)
         self._spaces = self._space_of_pointers()
@@ -132,6 +140,10 @@ class _Reader:
         family, *parts = each.opcode.split(".")
         operands = split(each.operands)
         target = self._names(function, operands[:1])
+        if each.labels:
+            self._constant.clear()
+        if family != "mov":
+            self._constant.difference_update(target)
         if family == "call":
             self._call(self._values, function, each)
         elif family in ("bar", "barrier"):
@@ -151,12 +163,27 @@ class _Reader:
             factors = tuple(self._names(function, [operand]) for operand in operands[1:3])
             self._products.append((place, factors, target, MMA_PRODUCTS))
             self._values.add(self._names(function, operands[1:]), target)
+        elif family == "mov" and self._copies_constant(function, each, operands):
+            return
         elif family not in ("bra", "ret", "exit", "setp", "set"):
             if family in ("fma", "mul", "mad") and _FLOATS & set(parts):
                 factors = tuple(self._names(function, [operand]) for operand in operands[1:3])
                 self._products.append((place, factors, target, 1))
             sources = [name for name in self._names(function, operands[1:]) if not re.search(r"%p\d+$", name)]
             self._values.add(sources, target)
+
+    def _copies_constant(self, function: str, each: Statement, operands: Sequence[str]) -> bool:
+        """Whether a move gives a constant, perhaps out of a register that was set to one just before.
+
+        The compiler starts sums at a common zero: taken for a copy of the other sum, that would join the two.
+        """
+        (target, *_), sources = self._names(function, operands[:1]), self._names(function, operands[1:])
+        constant = "%" not in operands[1] or self._constant.issuperset(sources)
+        if constant and not each.text.startswith("@"):
+            self._constant.add(target)
+        else:
+            self._constant.discard(target)
+        return constant
 
     def _load(self, place: int, function: str, each: Statement, operands: Sequence[str]) -> None:
         parts = each.opcode.split(".")
@@ -215,7 +242,8 @@ class _Reader:
             if used & set(target) and all(any(f in origins[SHARED] | origins[GLOBAL] for f in fs) for fs in factors)
         ]
         loops = self._loops()
-        inside = [product for product in products if any(first <= product[0] <= last for first, last in loops)]
+        looped = _covered(loops, len(self._code))
+        inside = [product for product in products if looped[product[0]]]
         counted = inside or products
         loads = [load for load in self._loads if used & set(load.registers)]
         main = self._main_loop(loops, counted)
@@ -255,12 +283,16 @@ class _Reader:
         self, loops: Sequence[tuple[int, int]], products: Sequence[tuple[int, tuple[tuple[str, ...], ...], int]]
     ) -> tuple[int, int]:
         """The innermost loop with the most products; everything where no loop has one."""
-        innermost = [
-            one for one in loops if not any(one != o and one[0] <= o[0] and o[1] <= one[1] for o in loops)
-        ]  # fmt: skip
-        count = {one: sum(w for place, _, w in products if one[0] <= place <= one[1]) for one in innermost}
-        best = max(count, key=lambda one: count[one], default=(0, 0))
-        return best if count.get(best) else (0, len(self._code))
+        places, sums = [place for place, _, _ in products], [0]
+        for _, _, weight in products:
+            sums.append(sums[-1] + weight)
+        best, most, end = (0, len(self._code)), 0, len(self._code) + 1
+        for first, last in reversed(loops):  # by falling start: a loop holds another if one of those seen ends in it
+            count = sums[bisect.bisect_right(places, last)] - sums[bisect.bisect_left(places, first)]
+            if last < end and count > most:
+                best, most = (first, last), count
+            end = min(end, last)
+        return best
 
     def _places(
         self, products: Sequence[tuple[int, tuple[tuple[str, ...], ...], int]], loads: Sequence[_Access],
@@ -278,6 +310,15 @@ class _Reader:
             if lines:
                 wanted[name] = lines[0]
         return wanted
+
+
+def _covered(loops: Sequence[tuple[int, int]], size: int) -> list[bool]:
+    """Which instructions lie in a loop."""
+    steps = [0] * (size + 1)
+    for first, last in loops:
+        steps[first] += 1
+        steps[last + 1] -= 1
+    return [depth > 0 for depth in itertools.accumulate(steps)]
 
 
 def split(operands: str) -> list[str]:

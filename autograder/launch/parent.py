@@ -127,11 +127,11 @@ def measure(
     asked = _race_request(race, by_id[raced.id], plan_set.task, raced, device) if race and raced else None
     code = {**cubins, **(ladder_cubins or {})}
     used = {launch.kernel for plan in plans for launch in plan.launches}
-    kernels = {key: replace(kernel, ptx="") for key, kernel in plan_set.kernels.items() if key in used}
+    kernels = {key: replace(kernel, ptx="", lined_ptx="") for key, kernel in plan_set.kernels.items() if key in used}
     if asked and raced:
         for name in asked.rungs:
             _, theirs = ladder.plan_for(ladder.rung(name), raced)
-            kernels |= {key: replace(kernel, ptx="") for key, kernel in theirs.items()}
+            kernels |= {key: replace(kernel, ptx="", lined_ptx="") for key, kernel in theirs.items()}
     files = _write_cubins(kernels, code, work_dir)
     while plans or asked:
         where = str(arrays_dir), str(work_dir)
