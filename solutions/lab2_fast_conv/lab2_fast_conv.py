@@ -522,8 +522,11 @@ def conv_blocked(x, w, stride, padding):
     y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
     top, left = padding_before(x.shape, w.shape, stride, padding)
     matrix = y.reshape(y.shape[0] * y.shape[1] * y.shape[2], y.shape[3])
+    # about 2 lines: blocks, launch
+    ### BEGIN SOLUTION
     blocks = (math.ceil(matrix.shape[0] / PIXELS), math.ceil(matrix.shape[1] / FILTERS))
     conv_blocked_kernel[blocks, (16, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
+    ### END SOLUTION
     return y
 
 # %% nbgrader={"grade": true, "grade_id": "check_conv_blocked", "locked": true, "points": 20, "schema_version": 3, "solution": false, "task": false}
@@ -741,10 +744,10 @@ from numba import cuda, float32
 from gpulabs.convolution import output_shape, padding_before
 from gpulabs.intrinsics import commit_copies, copy4_async, mma_tf32, store4, to_tf32, wait_copies
 
-# your kernel, or kernels; double buffering takes about 45 lines, most of them stage 6's
-### BEGIN SOLUTION
 @cuda.jit
-def conv_buffered_kernel(x, w, y, h_out, w_out, stride, top, left):
+def conv_challenge_kernel(x, w, y, h_out, w_out, stride, top, left):
+    # double buffering takes about 50 lines, most of them stage 6's; other ideas may take several kernels
+    ### BEGIN SOLUTION
     pixels = cuda.shared.array((2, PIXELS, DEPTH), float32)
     filters = cuda.shared.array((2, DEPTH, FILTERS), float32)
     low, high = cuda.local.array((8, 4), float32), cuda.local.array((8, 4), float32)
@@ -791,7 +794,7 @@ def conv_buffered_kernel(x, w, y, h_out, w_out, stride, top, left):
         k += FILTERS // 2
         if m < y.shape[0] and k < y.shape[1]:
             store4(y, m * y.shape[1] + k, high[p, 0], high[p, 1], high[p, 2], high[p, 3])
-### END SOLUTION
+    ### END SOLUTION
 
 def conv_challenge(x, w, stride, padding):
     if x.shape[3] % 4 or w.shape[3] % 4:                     # and whatever else your idea doesn't suit
@@ -802,7 +805,7 @@ def conv_challenge(x, w, stride, padding):
     # about 2 lines: blocks, launch
     ### BEGIN SOLUTION
     grid = (math.ceil(matrix.shape[0] / PIXELS), math.ceil(matrix.shape[1] / FILTERS))
-    conv_buffered_kernel[grid, (8, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
+    conv_challenge_kernel[grid, (8, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
     ### END SOLUTION
     return y
 
