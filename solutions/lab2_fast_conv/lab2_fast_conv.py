@@ -522,7 +522,6 @@ def conv_blocked(x, w, stride, padding):
     y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
     top, left = padding_before(x.shape, w.shape, stride, padding)
     matrix = y.reshape(y.shape[0] * y.shape[1] * y.shape[2], y.shape[3])
-    # about 2 lines: blocks, launch
     ### BEGIN SOLUTION
     blocks = (math.ceil(matrix.shape[0] / PIXELS), math.ceil(matrix.shape[1] / FILTERS))
     conv_blocked_kernel[blocks, (16, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
