@@ -166,6 +166,25 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Function:
+    """A kernel or device function as text and data, to be built anew in another process.
+
+    Attributes:
+        name: The Python function's name.
+        text: Its source.
+        cell: The notebook cell that defines it.
+        line: Line of its first line (a decorator's, if it has one) in that cell, from 1.
+        names: What its global names stand for; see `autograder.worker.portable`.
+    """
+
+    name: str
+    text: str
+    cell: str | None = None
+    line: int = 1
+    names: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kernel:
     """A compiled kernel: one Python function at one signature.
 
@@ -175,6 +194,7 @@ class Kernel:
         ptx: The PTX text; empty where this machine has no CUDA compiler.
         cell: The notebook cell that defines it.
         line: Line in that cell, from 1.
+        source: The kernel, then its device functions, for the simulator; empty where there is no text.
     """
 
     name: str
@@ -182,6 +202,7 @@ class Kernel:
     ptx: str
     cell: str | None = None
     line: int | None = None
+    source: tuple[Function, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -260,6 +281,7 @@ class Outcome:
         guards_intact: Nothing was written around the arrays.
         inputs_intact: x and w are as they were.
         coalescing: Memory traffic, from the simulator only.
+        pending: Why it can't be run without a GPU, or empty.
     """
 
     case: str
@@ -268,6 +290,7 @@ class Outcome:
     guards_intact: bool = True
     inputs_intact: bool = True
     coalescing: tuple[Coalescing, ...] = ()
+    pending: str = ""
 
 
 @dataclass(frozen=True)

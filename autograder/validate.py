@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,6 +30,8 @@ MAX_SHARED_BYTES = 48 << 10
 MAX_PTX_CHARACTERS = 2_000_000
 MAX_GLOBAL_BYTES = 4096
 """Of global variables: the tables of sin and cos (24 to 144 bytes) fit, remembered results don't."""
+
+LIBDEVICE_TABLES = ("__cudart_i2opi_f", "__cudart_i2opi_d", "__cudart_sin_cos_coeffs")
 
 DTYPES = frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"))
 ROLES = ("x", "w", "temporary", "constant", "view")
@@ -88,7 +91,9 @@ _REFUSED_FAMILIES = {
 _CACHE_POLICY = re.compile(r"\.L[12]::(?:evict|cache_hint)|\.level::")
 _SPECIAL = re.compile(r"%([A-Za-z_]\w*)")
 _DECLARED = re.compile(r"%(\w+)")
-_VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+[\w$]+((?:\[\d*\])*)")
+_VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+([\w$]+)((?:\[\d*\])*)")
+_TABLE = re.compile(r"= ?\{[\d, ]+\}$")
+_WORD = re.compile(r"[\w$]+")
 
 
 def check_plan(plan: Plan, case: Case, kernels: Mapping[str, Kernel] | None = None) -> Fault | None:
@@ -245,8 +250,21 @@ def _ptx_problem(kernel: Kernel) -> str | None:
             global_bytes += _variable_bytes(each)
     if global_bytes > MAX_GLOBAL_BYTES:
         return f"keeps {global_bytes:,} bytes in global variables: results must not outlive a launch"
+    if name := _kept_variable(found):
+        return f"keeps the variable {name[:60]} in GPU memory from launch to launch: every launch starts anew"
     if entry_parameters(ptx, kernel.entry) is None:
         return "has no entry point of its name"
+    return None
+
+
+def _kept_variable(found: list[Statement]) -> str | None:
+    """A global variable that something names: libdevice's tables pass, and Numba's own, which nothing names."""
+    words = Counter(word for each in found for word in _WORD.findall(each.text))
+    for each in found:
+        match = _VARIABLE.search(each.text) if each.is_directive and re.search(r"\.global\b", each.text) else None
+        name = match.group(3) if match else ""
+        if words[name] > 1 and not (name in LIBDEVICE_TABLES and _TABLE.search(each.text)):
+            return name
     return None
 
 
@@ -310,5 +328,5 @@ def _variable_bytes(each: Statement) -> int:
     match = _VARIABLE.search(each.text)
     if match is None:
         return MAX_GLOBAL_BYTES + 1  # a form that compilers don't write: refused
-    items = math.prod(int(size or MAX_GLOBAL_BYTES) for size in re.findall(r"\[(\d*)\]", match.group(3)))
+    items = math.prod(int(size or MAX_GLOBAL_BYTES) for size in re.findall(r"\[(\d*)\]", match.group(4)))
     return int(match.group(2)) // 8 * items

@@ -9,6 +9,7 @@ from typing import Any
 
 from autograder.evidence import Fault, FaultKind, Kernel
 from autograder.worker.cells import describe
+from autograder.worker.portable import portable
 
 
 class CompileError(Exception):
@@ -100,7 +101,8 @@ def _cell_of(function: Any) -> str | None:
 
 
 def _record(function: Any, entry: str, ptx: str) -> Kernel:
-    return Kernel(function.__name__, entry, ptx, _cell_of(function), function.__code__.co_firstlineno)
+    line = function.__code__.co_firstlineno
+    return Kernel(function.__name__, entry, ptx, _cell_of(function), line, portable(function))
 
 
 def _constraint_place(error: Exception) -> tuple[str | None, int | None]:

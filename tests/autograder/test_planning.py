@@ -46,7 +46,11 @@ def simulated(tmp_path, source, **more):
     x, w = (rng.integers(-9, 9, shape).astype(np.float32) for shape in (CASE.x_shape, CASE.w_shape))
     np.save(tmp_path / f"{CASE.id}.x.npy", x)
     np.save(tmp_path / f"{CASE.id}.w.npy", w)
-    measurement = planning.simulate([request(source, **more)], tmp_path)["t"]
+    asked = request(source, **more)
+    (tmp_path / "plan").mkdir()
+    plans = planning.plan([asked], tmp_path / "plan", (7, 5))
+    assert plans["t"].faults == ()
+    measurement = planning.simulate([asked], plans, tmp_path)["t"]
     return measurement, np.einsum("nhwc,ck->nhwk", x, w[0, 0])
 
 
@@ -220,7 +224,7 @@ def test_barriers_make_threads_wait(tmp_path):
 def test_threads_that_ended_hold_up_no_barrier_and_votes_count(tmp_path):
     source = HEAD + (
         "@cuda.jit\ndef kernel(x, w, y):\n    i = cuda.threadIdx.x\n    if i >= 24:\n        return\n"
-        "    many = cuda.syncthreads_count(i % 3 == 0)\n    y[0, 0, 0, i] = many\n"
+        "    many = cuda.syncthreads_count(1 if i % 3 == 0 else 0)\n    y[0, 0, 0, i] = many\n"
         "def f(x, w):\n    y = cuda.device_array((1, 1, 1, 24), np.float32)\n    kernel[1, 32](x, w, y)\n    return y\n"
     )
     simulated(tmp_path, source)
@@ -238,7 +242,12 @@ def test_threads_that_ended_hold_up_no_barrier_and_votes_count(tmp_path):
             "an array (cell t, line 12): thread (0, 1, 0)",
         ),
         ("y[n, i, j, k] = acc", "1 // (j - j)", FaultKind.KERNEL_EXCEPTION, "ZeroDivisionError"),
-        ("y[n, i, j, k] = acc", "while True: pass", FaultKind.KERNEL_TIMEOUT, "a loop in the kernel never ends"),
+        (
+            "y[n, i, j, k] = acc",
+            "while y[n, i, j, k] != 7: acc += 0",
+            FaultKind.KERNEL_TIMEOUT,
+            "a loop in the kernel never ends",
+        ),
     ],
 )
 def test_what_a_kernel_gets_wrong_is_one_sentence(tmp_path, monkeypatch, old, new, kind, sentence):

@@ -141,6 +141,18 @@ BAD = {
     "foreign variable": (kernel("", ".extern .global .b32 theirs;"), "defined elsewhere"),
     "remembered results": (kernel("", ".global .align 4 .b8 cache[5000];"), "5,000 bytes in global variables"),
     "remembered in two axes": (kernel("", ".global .align 4 .b32 cache[100][100];"), "global variables"),
+    "a counter of launches": (
+        kernel("ld.global.u32 %r1, [count]; st.global.u32 [count], %r1;", ".global .align 4 .u32 count;"),
+        "keeps the variable count",
+    ),
+    "a counter behind a pointer": (
+        kernel("ld.const.u64 %rd1, [p];", ".global .align 4 .u32 count;\n.const .align 8 .u64 p = count;"),
+        "keeps the variable count",
+    ),
+    "a counter named like a table": (
+        kernel("st.global.u32 [__cudart_i2opi_f], 1;", ".global .align 4 .b8 __cudart_i2opi_f[24];"),
+        "keeps the variable __cudart_i2opi_f",
+    ),
     "managed memory": (kernel("", ".global .attribute(.managed) .align 4 .b32 cache;"), "declaration"),
     "debug": (kernel("", ".section .debug_info { .b8 0 }"), "debug=True"),
     "preprocessor": (kernel("#define ret trap\n"), "characters"),
