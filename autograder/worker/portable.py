@@ -44,6 +44,8 @@ def _describe(function: Any, functions: list[Any]) -> Function:
     code = function.__code__
     lines = linecache.getlines(code.co_filename)
     text = textwrap.dedent("".join(inspect.getblock(lines[code.co_firstlineno - 1 :])))
+    if not text:
+        raise OSError("no source")
     scope = dict(zip(code.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=False))
     scope |= {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
     names = {name: said for name, value in scope.items() if (said := _value(value, functions)) is not None}

@@ -65,7 +65,9 @@ def test_an_answer_kept_from_an_earlier_run_is_wrong_in_every_pair() -> None:
                 y = self.array(values[26:39])
                 y[:] = self.kept.setdefault(int(values[4]), y.copy())
 
-        kept: dict[int, Any] = {}
+        def __init__(self, **more: Any) -> None:
+            super().__init__(**more)
+            self.kept: dict[int, Any] = {}
 
     found = raced(Remembering(times_ms={"mine": 1.0, "naive": 2.0}), "mine", "naive")
     assert found.wrong_outputs >= len(found.pairs) - module.SETS
