@@ -28,6 +28,14 @@ MAX_BLOCK = (1024, 1024, 64)
 MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_SHARED_BYTES = 48 << 10
 MAX_PTX_CHARACTERS = 2_000_000
+MAX_ALL_PTX_CHARACTERS = 8_000_000
+"""Of all kernels of a task: reading them takes the grader some six seconds."""
+MAX_KERNELS = 128
+"""Of a task: a few for each of its cases, where a factory makes one for each shape."""
+MAX_STATEMENT = 400_000
+"""Characters up to a semicolon; constant memory, 64 KiB of numbers in one statement, fits."""
+MAX_QUOTES, MAX_COLONS = 5_000, 20_000
+"""A compiler writes two quotes a loop and a colon a label; reading millions of them takes minutes."""
 MAX_GLOBAL_BYTES = 4096
 """Of global variables: the tables of sin and cos (24 to 144 bytes) fit, remembered results don't."""
 
@@ -224,10 +232,25 @@ def check_ptx(kernel: Kernel) -> Fault | None:
     return Fault(FaultKind.REJECTED, f"kernel {kernel.name} {problem}.", kernel.cell, kernel.line)
 
 
+def check_size(task: str, kernels: Mapping[str, Kernel]) -> Fault | None:
+    """Holds all kernels of a task to what is read and assembled for one submission."""
+    total = sum(len(kernel.ptx) for kernel in kernels.values())
+    if len(kernels) > MAX_KERNELS:
+        text = f"{len(kernels)} kernels are compiled, at most {MAX_KERNELS} are read"
+    elif total > MAX_ALL_PTX_CHARACTERS:
+        text = f"its kernels compile to {total:,} characters of PTX, at most {MAX_ALL_PTX_CHARACTERS:,} are read"
+    else:
+        return None
+    return Fault(FaultKind.REJECTED, f"{task}: {text}: launch fewer variants.", task)
+
+
 def _ptx_problem(kernel: Kernel) -> str | None:
     ptx = kernel.ptx
     if len(ptx) > MAX_PTX_CHARACTERS:
         return f"compiles to {len(ptx):,} characters of PTX, at most {MAX_PTX_CHARACTERS:,} are assembled"
+    longest = max(map(len, re.split("[;{}]", ptx)))
+    if longest > MAX_STATEMENT or ptx.count('"') > MAX_QUOTES or ptx.count(":") > MAX_COLONS:
+        return "compiles to text that no compiler writes: a statement without end, or labels and quotes by the thousand"
     if not ptx.isascii() or FOREIGN_CHARACTER.search(re.sub(r'"[^"\n]*"', "", without_comments(ptx))):
         return "holds characters that PTX does not have"
     found = list(statements(ptx))

@@ -163,6 +163,47 @@ def test_a_process_that_ends_itself_loses_only_its_task(tmp_path):
     assert "ended the grader's process" in fault.message
 
 
+def test_a_record_that_ends_without_plans_is_the_submissions_fault(tmp_path):
+    forge = (
+        "if True:\n    import os\n    with open('events.jsonl', 'a') as record:\n"
+        '        record.write(\'{"event": "done", "task": "t"}\\n{"event": "end", "task": ""}\\n\')\n'
+        "    os._exit(0)\n"
+    )
+
+    fault = plan_fault(tmp_path, HEAD + forge + "def f(x, w): pass")
+
+    assert (fault.kind, fault.case) == (FaultKind.CELL_EXCEPTION, CASE.id)
+    assert "left no plan" in fault.message
+
+
+def test_a_wiped_record_is_the_submissions_fault_where_an_idle_worker_starts(tmp_path):
+    wipe = "if True:\n    import os\n    os.remove('events.jsonl')\n    os.chmod('.', 0o500)\n    os._exit(0)\n"
+
+    fault = plan_fault(tmp_path, HEAD + wipe + "def f(x, w): pass")
+
+    assert (fault.kind, fault.case) == (FaultKind.CELL_EXCEPTION, None)
+    assert "ended the grader's process" in fault.message
+
+
+def test_a_forged_blame_of_a_task_that_is_over_ends_nothing_but_itself(tmp_path):
+    """Naming another task as the last word once made the grader start workers until it gave up."""
+    forge = (
+        "if True:\n    import os\n    with open('events.jsonl', 'a') as record:\n"
+        '        record.write(\'{"event": "enter", "task": "a", "case": null, "stage": "host"}\\n\')\n'
+        "    os._exit(0)\n"
+    )
+    cells = from_cells("lab", {"a": "# task: a\ndef g(a): return 1", "t": HEAD + forge}).cells
+    tasks = [
+        planning.TaskRequest(program(cells, "a"), "function", {"g": "g(a)"}, (), ()),
+        planning.TaskRequest(program(cells, "t"), "kernel", {"f": "f(x, w)"}, (CASE,), ()),
+    ]
+
+    got = planning.plan(tasks, tmp_path, (7, 5))
+
+    assert got["a"].faults == ()
+    assert [fault.kind for fault in got["t"].faults] == [FaultKind.CELL_EXCEPTION]
+
+
 def test_plain_functions_return_plain_numbers(tmp_path):
     cases = [Case(f"t-v-{i}", "t", "v", "f", arguments=(i, 2)) for i in range(2)]
     source = "# task: t\nimport numpy as np\ndef f(a, b): return (np.int64(a), [b * 0.5]), 3"
@@ -208,6 +249,28 @@ def test_a_package_that_the_grader_lacks_costs_no_points(tmp_path, monkeypatch):
 
     with pytest.raises(GraderError, match=r"did not start .*greenlet"):
         simulated(tmp_path, RIGHT)
+
+
+def test_student_python_is_not_where_kernels_run(tmp_path):
+    """Code of a cell that patches the simulator changes nothing: the replay never runs the cell."""
+    patch = (
+        "if True:\n    import sys\n    from autograder.worker import __main__ as worker\n"
+        "    for module in list(sys.modules.values()):\n"
+        "        if hasattr(module, 'run_plan'): module.run_plan = None\n"
+        "    with open('events.jsonl', 'a') as record: record.write('')\n"
+    )
+    measurement, expected = simulated(tmp_path, HEAD + patch + RIGHT.removeprefix(HEAD))
+
+    assert measurement.outcomes[0].fault is None
+    assert np.array_equal(np.load(tmp_path / f"{CASE.id}.npy"), expected)
+
+
+def test_a_kernel_that_is_no_plain_kernel_code_waits_for_a_gpu(tmp_path):
+    source = RIGHT.replace("j, i, n = cuda.grid(3)", "j, i, n = cuda.grid(3)\n    assert n >= 0")
+
+    measurement, _ = simulated(tmp_path, source)
+
+    assert "Needs a GPU: kernel kernel uses Assert (cell t, line 8)" in measurement.outcomes[0].pending
 
 
 def test_barriers_make_threads_wait(tmp_path):

@@ -8,7 +8,7 @@ from numba import cuda, float32, types
 
 from autograder import ladder
 from autograder.evidence import ArraySpec, Case, FaultKind, Kernel, Launch, Plan
-from autograder.validate import check_plan, check_ptx
+from autograder.validate import check_plan, check_ptx, check_size
 
 CASE = Case("c", "t", "exact", "conv_first", (1, 4, 5, 2), (2, 3, 2, 3))
 PLAN, KERNEL = ladder.plan_for(ladder.rung("naive"), CASE)
@@ -153,6 +153,9 @@ BAD = {
         kernel("st.global.u32 [__cudart_i2opi_f], 1;", ".global .align 4 .b8 __cudart_i2opi_f[24];"),
         "keeps the variable __cudart_i2opi_f",
     ),
+    "labels by the thousand": (kernel("a:" * 20_001), "no compiler writes"),
+    "quotes by the thousand": (kernel('"' * 5_001), "no compiler writes"),
+    "a statement without end": (kernel("add.f32 " + "%f1, " * 80_001), "no compiler writes"),
     "managed memory": (kernel("", ".global .attribute(.managed) .align 4 .b32 cache;"), "declaration"),
     "debug": (kernel("", ".section .debug_info { .b8 0 }"), "debug=True"),
     "preprocessor": (kernel("#define ret trap\n"), "characters"),
@@ -217,3 +220,12 @@ def test_what_numba_compiles(function: Any, says: str | None) -> None:
 def test_a_launch_without_kernels_at_hand_is_still_limited() -> None:
     bare = Launch("k", (1, 1, 1), (2048, 1, 1), 0, ())
     assert check_plan(replace(PLAN, launches=(bare,)), CASE) is not None
+
+
+def test_all_kernels_of_a_task_are_held_to_a_size() -> None:
+    large = {f"k{number}": Kernel("k", "k", "x" * 1_000_000) for number in range(9)}
+    many = dict.fromkeys(map(str, range(129)), Kernel("k", "k", ""))
+    assert "129 kernels" in check_size("t", many).message  # type: ignore[union-attr]
+    assert "9,000,000 characters" in check_size("t", large).message  # type: ignore[union-attr]
+    large.popitem()
+    assert check_size("t", large) is None
