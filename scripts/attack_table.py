@@ -10,7 +10,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from autograder.examples import Example, read_example  # noqa: E402 (a script is run from anywhere)
-from benchmarks.record import table  # noqa: E402
 
 PAGE = ROOT / "docs" / "attacks.md"
 CORPUS = ROOT / "tests" / "submissions" / "hostile"
@@ -72,6 +71,12 @@ def _items(items: tuple[str, ...]) -> str:
     return f"{task}: {', '.join(item.removeprefix(f'{task}.') for item in items)}"
 
 
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table without padding: its cells are sentences."""
+    lines = [("attack", "submission", "defence", "outcome"), ("---",) * 4, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def page() -> str:
     """The page with its generated part renewed."""
     text = PAGE.read_text(encoding="utf-8")
@@ -85,7 +90,7 @@ def page() -> str:
             for file, example in found.items()
             if example.attack == attack
         ]
-        parts += [f"## {title}", "", table(("attack", "submission", "defence", "outcome"), rows), ""]
+        parts += [f"## {title}", "", _table(rows), ""]
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return "\n".join([before + BEGIN, "", *parts, END + after])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import runpy
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +76,15 @@ class World:
         ]
         found += [f"left: {path}" for path in (self.root / "tmp").iterdir() if path.name != ".keep"]
         found += [f"left: {MARK}"] if MARK.exists() else []
-        found += [f"process: {text}" for text in self._processes()]
+        found += [f"process: {text}" for text in self._processes_that_stay()]
         return found + ([f"listens on {PORT}"] if _listens(PORT) else [])
+
+    def _processes_that_stay(self) -> list[str]:
+        """Hundreds of killed processes take a moment to go."""
+        ends = time.monotonic() + 15
+        while (found := self._processes()) and time.monotonic() < ends:
+            time.sleep(0.2)
+        return found
 
     def _processes(self) -> list[str]:
         """Processes that work in this world's folders, or carry the mark of a survivor."""

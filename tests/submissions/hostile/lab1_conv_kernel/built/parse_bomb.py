@@ -11,7 +11,7 @@ import json
 
 def build(notebook, folder):
 
-    lines = "".join(f"a{number} = a{number - 1}\n" for number in range(1, 15_000))
+    lines = "".join(f"a{number} = a{number - 1}\n" for number in range(1, 10_000))
     for number in range(30):
         notebook["cells"].insert(0, {"cell_type": "code", "id": f"c{number}", "metadata": {}, "outputs": [], "execution_count": None, "source": lines})
     path = folder / "lab1_conv_kernel.ipynb"
