@@ -74,7 +74,7 @@ def check(body, **names):
         "tile = cuda.shared.array((8, 8), np.float32)\ntile[cuda.threadIdx.x, 0] = 1\ncuda.syncthreads()",
         "tile = cuda.local.array(4, dtype='float32')\nfor i in range(4): tile[i] = math.sqrt(abs(x[i]))",
         "a, b = divmod(cuda.blockIdx.x, n)\nwhile a < x.shape[0] and not b:\n    a += 1\n    if a > 3: break",
-        "flat = y.reshape(-1)\nflat[0] = x[0].real if n else max(1, min(2, int(x[0])))",
+        "flat = y.reshape(-1)\nflat[0] = x.flat[3] + x.T[0] + x[0].real if n else max(1, min(2, int(x[0])))",
         "cuda.atomic.add(y, (0, 1), x[0, 1])\nreturn",
         "y[1:3, ::2] = (x[0] if (k := n) else -x[1]) ** 2 // 3 % 5 << 1",
     ],
