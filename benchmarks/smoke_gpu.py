@@ -70,13 +70,15 @@ def draw(case: Case, folder: Path) -> np.ndarray:
 def plan_set(rung: str) -> PlanSet:
     """All cases, with a rung in the place of a submission."""
     planned = [ladder.plan_for(ladder.rung(rung), case) for case in CASES]
-    return PlanSet("smoke", {f"ladder:{rung}": planned[0][1]}, tuple(plan for plan, _ in planned), compiled=True)
+    return PlanSet("smoke", planned[0][1], tuple(plan for plan, _ in planned), compiled=True)
 
 
 def check_ladder(folder: Path, expected: dict[str, np.ndarray], rung: str, race: RaceSpec | None = None) -> Measurement:
     """Measures a rung on all cases and compares its outputs."""
     plans = plan_set(rung)
-    kernels = {f"ladder:{name}": Kernel(name, name, ladder.rung(name).ptx) for name in ladder.NAMES}
+    kernels = {
+        key: each for name in ladder.NAMES for key, each in ladder.plan_for(ladder.rung(name), CASES[0])[1].items()
+    }
     assembled = assemble(kernels, architecture())
     print("  ", *(found for _, found in assembled.cubins.values()), sep="\n   ")
     code = assembled.code()

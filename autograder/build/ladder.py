@@ -10,25 +10,33 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
+from autograder.ladder.layout import ARGUMENTS, Step, Variant
 from gpulabs.errors import GraderError, MissingPackageError
 
-RUNGS = ("naive", "coalesced")
-SOURCES = Path("lab1_conv_kernel") / "ladder"
+SOURCES = {
+    "naive": "lab1_conv_kernel/ladder/naive.py",
+    "coalesced": "lab1_conv_kernel/ladder/coalesced.py",
+    "tiled": "lab2_fast_conv/ladder/tiled.py",
+    "blocked": "lab2_fast_conv/ladder/blocked.py",
+    "vectorised": "lab2_fast_conv/ladder/vectorised.py",
+    "buffered": "lab2_fast_conv/ladder/buffered.py",
+    "few_channels": "lab2_fast_conv/ladder/few_channels.py",
+}
+"""Rung -> its source, below `solutions/`."""
 COMPUTE_CAPABILITY = (7, 5)
 PTX_VERSION = "7.0"
 """Written into the header in place of the compiler's own version, which an older nvJitLink (that of
 an older Colab, say) would refuse. Nothing here is newer than PTX 7.0; the tests assemble it."""
 
-SIGNATURE = ("array(float32, 4d, C)",) * 3 + ("int32",) * 3
-"""Numba's types of (x, w, y, stride, pad_top, pad_left)."""
-
 
 def build_ladder(solutions: Path, target: Path) -> tuple[Path, ...]:
-    """Compiles every rung and writes `<rung>.ptx` and `<rung>.json`.
+    """Compiles every rung and writes `<kernel>.ptx` and `<rung>.json`.
 
     Args:
         solutions: The folder `solutions/` of a checkout.
@@ -43,46 +51,57 @@ def build_ladder(solutions: Path, target: Path) -> tuple[Path, ...]:
     """
     target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for name in RUNGS:
-        source = solutions / SOURCES / f"{name}.py"
-        ptx, metadata = compile_rung(source)
-        for path, text in (
-            (target / f"{name}.ptx", ptx),
-            (target / f"{name}.json", json.dumps(metadata, indent=2) + "\n"),
-        ):
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
+    for name, place in SOURCES.items():
+        ptx, metadata = compile_rung(name, solutions / place)
+        metadata["source"] = place
+        texts = {f"{kernel}.ptx": text for kernel, text in ptx.items()}
+        for file, text in (texts | {f"{name}.json": json.dumps(metadata, indent=2) + "\n"}).items():
+            (target / file).write_text(text, encoding="utf-8")
+            written.append(target / file)
     return tuple(written)
 
 
-def compile_rung(source: Path) -> tuple[str, dict[str, object]]:
-    """Compiles one rung; returns its PTX and its metadata."""
+def compile_rung(name: str, source: Path) -> tuple[dict[str, str], dict[str, object]]:
+    """Compiles one rung; returns the PTX of its kernels and its metadata."""
     try:
-        from numba import cuda, types
+        from numba import cuda
     except ImportError as error:
         raise MissingPackageError(f'the ladder needs numba-cuda: pip install "numba-cuda[cu12]" ({error})') from error
     if not hasattr(cuda, "compile_ptx") or cuda.__name__.endswith("simulator"):
         raise GraderError("the ladder can't be built in the simulator: unset NUMBA_ENABLE_CUDASIM")
-    name = source.stem
-    module = _load(source)
-    array = types.Array(types.float32, 4, "C")
-    ptx, _ = cuda.compile_ptx(
-        getattr(module, name).py_func, (array, array, array, *[types.int32] * 3), cc=COMPUTE_CAPABILITY
-    )
-    toolkit = re.search(r"Cuda compilation tools, release (\S+?),", ptx)
+    module = load(source)
+    cc = getattr(module, "COMPUTE_CAPABILITY", COMPUTE_CAPABILITY)
+    ptx: dict[str, str] = {}
+    toolkit = None
+    for variant in module.VARIANTS:
+        for step in variant.steps:
+            if step.kernel not in ptx:
+                text = compile_step(module, variant, step, cc)
+                toolkit = re.search(r"Cuda compilation tools, release (\S+?),", text) or toolkit
+                ptx[step.kernel] = _simplify(text, step.kernel, PTX_VERSION)
     metadata: dict[str, object] = {
         "name": name,
-        "entry": name,
-        "block": list(module.BLOCK),
-        "axes": list(module.AXES),
-        "signature": list(SIGNATURE),
-        "source": (SOURCES / source.name).as_posix(),
+        "variants": [asdict(variant) for variant in module.VARIANTS],
+        "source": source.name,
         "source_sha256": sha256(source),
-        "target": "sm_{}{}".format(*COMPUTE_CAPABILITY),
+        "target": "sm_{}{}".format(*cc),
         "numba_cuda": importlib.metadata.version("numba-cuda"),
         "toolkit": toolkit.group(1) if toolkit else "unknown",
     }
-    return _simplify(ptx, name), metadata
+    return ptx, metadata
+
+
+def compile_step(module: ModuleType, variant: Variant, step: Step, cc: tuple[int, int]) -> str:
+    """Compiles the kernel of a step to PTX."""
+    from numba import cuda, types
+
+    axes = {name: len(shape) for name, shape in variant.temporaries.items()}
+    arrays = [types.Array(types.float32, axes.get(name, 4), "C") for name in step.arrays]
+    kernel = getattr(module, step.kernel)
+    bounds = (math.prod(step.block), step.resident)
+    kinds = (*arrays, *[types.int32] * len(ARGUMENTS))
+    ptx, _ = cuda.compile_ptx(kernel.py_func, kinds, cc=cc, launch_bounds=bounds)
+    return str(ptx)
 
 
 def sha256(source: Path) -> str:
@@ -90,7 +109,8 @@ def sha256(source: Path) -> str:
     return hashlib.sha256(source.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def _load(source: Path) -> ModuleType:
+def load(source: Path) -> ModuleType:
+    """Imports a rung's source."""
     spec = importlib.util.spec_from_file_location(f"ladder_{source.stem}", source)
     if spec is None or spec.loader is None:
         raise GraderError(f"{source}: not a Python file")
@@ -99,11 +119,11 @@ def _load(source: Path) -> ModuleType:
     return module
 
 
-def _simplify(ptx: str, name: str) -> str:
+def _simplify(ptx: str, name: str, version: str) -> str:
     """Gives the entry its Python name, drops Numba's unused environment and lowers the version."""
     entry = re.search(r"\.visible \.entry (\w+)\(", ptx)
     if entry is None:
         raise GraderError(f"ladder {name}: no entry in the compiled PTX")
     lines = [line for line in ptx.splitlines() if "NumbaEnv" not in line and not line.startswith("//")]
     text = "\n".join(lines).replace(entry.group(1), name).strip() + "\n"
-    return re.sub(r"^\.version \S+", f".version {PTX_VERSION}", text, flags=re.MULTILINE)
+    return re.sub(r"^\.version \S+", f".version {version}", text, flags=re.MULTILINE)

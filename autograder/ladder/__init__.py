@@ -1,38 +1,50 @@
 """The ladder: the grader's own kernels, shipped as PTX, that every speed is compared with.
 
-    naive       one thread an output, neighbouring threads along the columns
-    coalesced   one thread an output, neighbouring threads along the channels
+    naive        one thread an output, neighbouring threads along the columns
+    coalesced    one thread an output, neighbouring threads along the channels
+    tiled        a block's pixels and filters pass through shared memory
+    blocked      each thread computes a patch of pixels times filters in registers
+    vectorised   16 bytes a load, from global and from shared memory
+    buffered     the next tile arrives by asynchronous copies while this one is computed
 
-`autograder.build.ladder` makes the files from `solutions/lab1_conv_kernel/ladder`.
+and, beside it,
+
+    few_channels the first layer of a network, which memory limits
+    winograd     F(2x2, 3x3): fewer multiplications, float32
+    tensor_core  TF32: lower precision, far more multiplications a second
+
+`autograder.build.ladder` makes the files from `solutions/*/ladder`; `layout` says how they are laid out.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import re
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from autograder.evidence import Argument, ArraySpec, Case, Kernel, Launch, Plan
-from gpulabs.convolution import output_shape, same_padding
+from autograder.ladder.layout import ARGUMENTS, Step, Variant, fits, grid, product, sizes
 from gpulabs.errors import GraderError
 
-NAMES = ("naive", "coalesced")
+NAMES = ("naive", "coalesced", "tiled", "blocked", "vectorised", "buffered")
+"""From the bottom to the top; where one does not fit a convolution, the rung below stands in for it."""
+BESIDE = ("few_channels",)
+"""Kernels beside the ladder: for a first layer, by another algorithm, in another precision."""
+ALL = NAMES + BESIDE
 MAX_GRID = (2**31 - 1, 65535, 65535)
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One kernel of the ladder.
+    """One rung of the ladder.
 
     Attributes:
-        name: `naive`, `coalesced`.
-        entry: The PTX entry point.
-        ptx: The PTX text.
-        block: Threads in x, y, z.
-        axes: What the grid's x, y and z cover, products written `n*k`.
-        signature: Numba's types of the arguments x, w, y, stride, pad_top, pad_left.
-        source: The source it was built from, below `solutions/`, and its sha256.
+        name: `naive`, `coalesced`, ...
+        variants: Ways to compute a convolution; the first that fits the shapes is taken.
+        ptx: Kernel name -> PTX text.
+        source: The source it was built from, below `solutions/`.
         source_sha256: Of the source.
         target: Compute capability it was compiled for, e.g. `sm_75`; runs on later ones.
         numba_cuda: Version of the compiler.
@@ -40,11 +52,8 @@ class Rung:
     """
 
     name: str
-    entry: str
-    ptx: str
-    block: tuple[int, int, int]
-    axes: tuple[str, str, str]
-    signature: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    ptx: dict[str, str]
     source: str
     source_sha256: str
     target: str
@@ -61,18 +70,46 @@ def rung(name: str) -> Rung:
     folder = resources.files(__name__)
     try:
         data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        ptx = (folder / f"{name}.ptx").read_text(encoding="utf-8")
-        for key in ("block", "axes", "signature"):
-            data[key] = tuple(data[key])
-        return Rung(ptx=ptx, **data)
+        variants = tuple(read_variant(variant) for variant in data.pop("variants"))
+        kernels = sorted({step.kernel for variant in variants for step in variant.steps})
+        ptx = {kernel: (folder / f"{kernel}.ptx").read_text(encoding="utf-8") for kernel in kernels}
+        return Rung(variants=variants, ptx=ptx, **data)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        known = ", ".join(NAMES)
+        known = ", ".join(ALL)
         raise GraderError(
             f"ladder: can't read rung {name!r} ({error}); there are {known}; rebuild with `autograder build`"
         ) from error
 
 
-def plan_for(of: Rung, case: Case) -> tuple[Plan, Kernel]:
+def read_variant(data: dict[str, Any]) -> Variant:
+    """Makes a variant from its JSON, which has lists for tuples."""
+    steps = tuple(
+        Step(**{key: tuple(value) if isinstance(value, list) else value for key, value in step.items()})
+        for step in data["steps"]
+    )
+    return Variant(steps, data["needs"], {name: tuple(shape) for name, shape in data["temporaries"].items()})
+
+
+def obstacle(name: str, case: Case, architecture: str) -> str:
+    """Says why a rung itself can't run a case on a GPU; empty where it can.
+
+    Args:
+        name: The rung.
+        case: A case with arrays.
+        architecture: e.g. `sm_75`.
+    """
+    found = rung(name)
+    if _number(found.target) > _number(architecture):
+        return f"needs {found.target}, this GPU is {architecture}"
+    known = sizes(case)
+    return "" if any(fits(variant, known) for variant in found.variants) else "does not take these shapes"
+
+
+def _number(architecture: str) -> int:
+    return int(re.sub(r"\D", "", architecture))
+
+
+def plan_for(of: Rung, case: Case) -> tuple[Plan, dict[str, Kernel]]:
     """Lays a rung out over a case's shapes.
 
     Args:
@@ -80,31 +117,32 @@ def plan_for(of: Rung, case: Case) -> tuple[Plan, Kernel]:
         case: A case with arrays; stride and padding as TensorFlow means them.
 
     Returns:
-        A plan of one launch under the kernel key `ladder:<name>`, and the kernel.
+        A plan, and its kernels by the keys that it names, `ladder:<kernel>`. Where no variant fits the shapes it is the
+        plan of the rung below.
 
     Raises:
-        GraderError: The case has no output, or more than a grid can cover.
+        GraderError: The case has no output, nothing fits it, or it is more than a grid can cover.
     """
-    n, h_out, w_out, k = output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
-    pad_top = pad_left = 0
-    if case.padding == "same":
-        pad_top, _ = same_padding(case.x_shape[1], case.w_shape[0], case.stride)
-        pad_left, _ = same_padding(case.x_shape[2], case.w_shape[1], case.stride)
-    sizes = {"n": n, "h_out": h_out, "w_out": w_out, "k": k}
-    covered = [math.prod(sizes[factor] for factor in axis.split("*")) for axis in of.axes]
-    grid = tuple(-(-threads // block) for threads, block in zip(covered, of.block, strict=True))
-    if not all(0 < blocks <= limit for blocks, limit in zip(grid, MAX_GRID, strict=True)):
-        raise GraderError(f"ladder {of.name}: case {case.id} needs the grid {grid}, allowed is 1 to {MAX_GRID}")
-    arrays = (
-        ArraySpec("x", case.x_shape, "float32"),
-        ArraySpec("w", case.w_shape, "float32"),
-        ArraySpec("temporary", (n, h_out, w_out, k), "float32"),
-    )
-    scalars = (case.stride, pad_top, pad_left)
-    arguments = (
-        *(Argument(index, None, kind) for index, kind in enumerate(of.signature[:3])),
-        *(Argument(None, value, kind) for value, kind in zip(scalars, of.signature[3:], strict=True)),
-    )
-    key = f"ladder:{of.name}"
-    launch = Launch(key, (grid[0], grid[1], grid[2]), of.block, 0, arguments)
-    return Plan(case.id, arrays, (launch,), result=2), Kernel(of.name, of.entry, of.ptx)
+    known = sizes(case)
+    variant = next((variant for variant in of.variants if fits(variant, known)), None)
+    if variant is None and of.name in NAMES[1:]:
+        return plan_for(rung(NAMES[NAMES.index(of.name) - 1]), case)
+    if variant is None:
+        raise GraderError(f"ladder {of.name}: neither it nor a rung below it fits case {case.id}")
+    shapes = {name: tuple(product(text, known) for text in shape) for name, shape in variant.temporaries.items()}
+    shapes = {"y": (known["n"], known["h_out"], known["w_out"], known["k"])} | shapes
+    arrays = [ArraySpec("x", case.x_shape, "float32"), ArraySpec("w", case.w_shape, "float32")]
+    arrays += [ArraySpec("temporary", shape, "float32") for shape in shapes.values()]
+    index = {name: number for number, name in enumerate(("x", "w", *shapes))}
+    launches = []
+    for step in variant.steps:
+        blocks = grid(step, known)
+        if not all(0 < count <= limit for count, limit in zip(blocks, MAX_GRID, strict=True)):
+            raise GraderError(f"ladder {of.name}: case {case.id} needs the grid {blocks}, allowed is 1 to {MAX_GRID}")
+        arguments = [
+            Argument(index[name], None, f"array(float32, {len(arrays[index[name]].shape)}d, C)") for name in step.arrays
+        ]
+        arguments += [Argument(None, known[name], "int32") for name in ARGUMENTS]
+        launches.append(Launch(f"ladder:{step.kernel}", blocks, step.block, step.shared_bytes, tuple(arguments)))
+    kernels = {f"ladder:{step.kernel}": Kernel(step.kernel, step.kernel, of.ptx[step.kernel]) for step in variant.steps}
+    return Plan(case.id, tuple(arrays), tuple(launches), result=2), kernels

@@ -1,4 +1,4 @@
-"""The race: a submission's plan against a rung of the ladder, pair by pair, in one process.
+"""The race: a submission's plan against one rung of the ladder, or two, round by round in one process.
 
 Before every timed run all outputs and temporaries of all contenders are poisoned (no right answer
 is left in memory to be copied), constants are restored, and L2 is flushed by a memset of at least
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autograder.curve import Standing, Steps, decide_curve
 from autograder.decision import LOOKS, Verdict, decide
 from autograder.evidence import ArraySpec, Plan, Race
 from autograder.launch.arena import Arena
@@ -31,8 +32,10 @@ SMALLEST_FLUSH_BYTES = 64 << 20
 """Where L2 is small a flush of twice its size is over before the launches are queued."""
 
 TOLERANCE = 1e-4
-"""Of the largest output, where the rung's answer is not the judged one bit for bit: real numbers may be
-summed in another order, and cuDNN itself is compared within 1e-4. Whole numbers have no tolerance."""
+"""Of the largest output, where outputs may differ at all: what cuDNN itself is compared within."""
+
+SPREAD, MOST = 3.0, 0.05
+"""The largest error over a million outputs hardly varies from draw to draw; three times it is another kernel's."""
 
 
 @dataclass(frozen=True)
@@ -135,58 +138,74 @@ def run_race(
     seed: int,
     tick: Callable[[], None],
     trouble: Callable[[], tuple[str, ...]],
+    curve: Steps = (),
 ) -> Race:
-    """Measures pairs until `autograder.decision` has its verdict, then the peers.
+    """Measures rounds until `autograder.decision` or `autograder.curve` has its verdict, then the peers.
 
     Args:
-        race: What is raced; its pairs are ignored.
-        threshold: The speedup asked for.
+        race: What is raced, with the upper rung's name if there is one; its pairs are ignored.
+        threshold: The speedup asked for, where there is no upper rung.
         track: Where.
-        names: Candidate, baseline, then peers.
+        names: Candidate, baseline, the upper rung if there is one, then peers.
         judged: The output that the judge has seen for the original inputs.
         seed: Of the order of runs and of inputs; drawn by the parent.
         tick: Called after each pair, so that the parent sees life.
         trouble: Asked after each look.
+        curve: Steps of a race between two rungs.
 
     Returns:
-        The race with pairs, wrong outputs, peers' medians and signs of trouble.
+        The race with pairs or rounds, wrong outputs, peers' medians and signs of trouble.
     """
-    candidate, baseline, *peers = names
+    racers, peers = names[: 3 if race.high else 2], names[3 if race.high else 2 :]
     order, signs_of, wrong = random.Random(seed), np.random.default_rng(seed), 0
-    pairs: list[tuple[float, float]] = []
+    rounds: list[tuple[float, ...]] = []
     signs, looks = set(race.trouble), [count for count, _ in LOOKS]
     for name in names:
         for run in range(WARM_UPS):
             track.run(name, run % SETS)
             tick()
-
+    candidate, baseline = racers[:2]
     track.run(baseline, 0)
-    tolerance = 0.0 if np.array_equal(track.output(baseline).reshape(judged.shape), judged) else TOLERANCE
-    while len(pairs) < LOOKS[-1][0]:
-        first = order.random() < 0.5
-        for candidate_first in (first, not first):  # ABBA or BAAB: drift falls on both alike
-            which = len(pairs) % SETS
+    tolerance = tolerated(judged, track.output(baseline).reshape(judged.shape))
+    while len(rounds) < LOOKS[-1][0]:
+        turns = order.sample(racers, len(racers))
+        for one_way in (turns, turns[::-1]):  # ABBA: drift falls on all alike
+            which = len(rounds) % SETS
             drawn = with_fresh_signs(track.inputs[0], signs_of), with_fresh_signs(track.inputs[1], signs_of)
-            elapsed, outputs = {}, {}
-            for name in (candidate, baseline) if candidate_first else (baseline, candidate):
-                elapsed[name] = track.run(name, which, drawn)
-                outputs[name] = track.output(name).reshape(judged.shape)
+            times: dict[str, float] = {}
+            outputs: dict[str, Array] = {}
+            for name in one_way:
+                times[name] = track.run(name, which, drawn)
+                if name in (candidate, baseline):
+                    outputs[name] = track.output(name).reshape(judged.shape)
             wrong += not same(outputs[candidate], outputs[baseline], tolerance)
-            pairs.append((elapsed[candidate], elapsed[baseline]))
+            rounds.append(tuple(times[name] for name in racers))
             tick()
-        if looks and len(pairs) >= looks[0]:
+        if looks and len(rounds) >= looks[0]:
             looks.pop(0)
             signs.update(trouble())
-            if decide(pairs, threshold).verdict is not Verdict.UNDECIDED:
+            if _settled(rounds, threshold, curve):
                 break
     wrong += not track.guards_intact()
-    medians = {baseline: statistics.median(theirs for _, theirs in pairs)}
+    medians = {name: statistics.median(times[1 + at] for times in rounds) for at, name in enumerate(racers[1:])}
     for name in peers:
         medians[name] = statistics.median(track.run(name, run % SETS) for run in range(PEER_RUNS))
         tick()
     return replace(
-        race, pairs=tuple(pairs), wrong_outputs=wrong, peers=race.peers | medians, trouble=tuple(sorted(signs))
+        race,
+        pairs=tuple((times[0], times[1]) for times in rounds),
+        rounds=tuple((times[0], times[1], times[2]) for times in rounds) if race.high else (),
+        wrong_outputs=wrong,
+        peers=race.peers | medians,
+        trouble=tuple(sorted(signs)),
     )
+
+
+def _settled(rounds: Sequence[tuple[float, ...]], threshold: float, curve: Steps) -> bool:
+    if curve:
+        three = [(mine, low, high) for mine, low, high in rounds]
+        return decide_curve(three, curve).standing is not Standing.UNDECIDED
+    return decide([(mine, theirs) for mine, theirs, *_ in rounds], threshold).verdict is not Verdict.UNDECIDED
 
 
 def with_fresh_signs(values: Array, rng: np.random.Generator) -> Array:
@@ -194,6 +213,22 @@ def with_fresh_signs(values: Array, rng: np.random.Generator) -> Array:
     bits = np.unpackbits(np.frombuffer(rng.bytes(-(-values.size // 8)), np.uint8), count=values.size)
     words = np.ascontiguousarray(values, np.float32).reshape(-1).view(np.uint32) ^ (bits.astype(np.uint32) << 31)
     return words.view(np.float32).reshape(values.shape)
+
+
+def tolerated(judged: Array, baseline: Array) -> float:
+    """How far timed outputs may be from the rung's, as a share of the largest.
+
+    Not at all where the judged output is the rung's number for number. Where it is not (real numbers, Winograd,
+    TF32), the judge says whether it may be; other inputs of the same magnitudes then differ by about as much.
+    """
+    if np.array_equal(judged, baseline):
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(judged - baseline)
+        share = float(
+            np.max(apart, initial=0.0, where=np.isfinite(apart)) / max(float(np.nanmax(np.abs(baseline))), 1e-30)
+        )
+    return min(max(TOLERANCE, SPREAD * share), MOST)
 
 
 def same(got: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:

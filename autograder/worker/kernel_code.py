@@ -18,7 +18,9 @@ from autograder.worker import vocabulary
 
 MAX_CHARACTERS = 200_000
 
-ATTRIBUTES = frozenset(("shape", "size", "ndim", "strides", "itemsize", "dtype", "flat", "T", "x", "y", "z", "real", "imag"))
+ATTRIBUTES = frozenset(
+    ("shape", "size", "ndim", "strides", "itemsize", "dtype", "flat", "T", "x", "y", "z", "real", "imag")
+)
 """Of arrays, indices and numbers."""
 
 METHODS = frozenset(("reshape", "ravel"))

@@ -9,8 +9,9 @@ from autograder.evidence import Case, FaultKind, PlanSet
 from autograder.inspection import check_result, inspect
 
 CASE = Case("t-exact-0", "t", "exact", "f", (1, 5, 6, 2), (3, 3, 2, 4))
-PLAN, KERNEL = ladder.plan_for(ladder.rung("naive"), CASE)
-PLANS = PlanSet("t", {"ladder:naive": KERNEL}, (PLAN,), compiled=True)
+PLAN, KERNELS = ladder.plan_for(ladder.rung("naive"), CASE)
+KERNEL = KERNELS["ladder:naive"]
+PLANS = PlanSet("t", KERNELS, (PLAN,), compiled=True)
 
 
 def returning(**changes):

@@ -11,8 +11,8 @@ from autograder.evidence import ArraySpec, Case, FaultKind, Kernel, Launch, Plan
 from autograder.validate import check_plan, check_ptx, check_size
 
 CASE = Case("c", "t", "exact", "conv_first", (1, 4, 5, 2), (2, 3, 2, 3))
-PLAN, KERNEL = ladder.plan_for(ladder.rung("naive"), CASE)
-KERNELS = {"ladder:naive": KERNEL}
+PLAN, KERNELS = ladder.plan_for(ladder.rung("naive"), CASE)
+KERNEL = KERNELS["ladder:naive"]
 
 
 def launch_with(**changes: Any) -> Plan:
@@ -223,9 +223,9 @@ def test_a_launch_without_kernels_at_hand_is_still_limited() -> None:
 
 
 def test_all_kernels_of_a_task_are_held_to_a_size() -> None:
-    large = {f"k{number}": Kernel("k", "k", "x" * 1_000_000) for number in range(9)}
+    large = {f"k{number}": Kernel("k", "k", "x" * 1_000_000) for number in range(17)}
     many = dict.fromkeys(map(str, range(129)), Kernel("k", "k", ""))
     assert "129 kernels" in check_size("t", many).message  # type: ignore[union-attr]
-    assert "9,000,000 characters" in check_size("t", large).message  # type: ignore[union-attr]
+    assert "17,000,000 characters" in check_size("t", large).message  # type: ignore[union-attr]
     large.popitem()
     assert check_size("t", large) is None

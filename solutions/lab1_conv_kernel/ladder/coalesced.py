@@ -9,9 +9,9 @@ and the same float of x (1 sector, a broadcast).
 import numpy as np
 from numba import cuda
 
-BLOCK = (32, 8, 1)
-AXES = ("k", "w_out", "n*h_out")
-"""What the grid's x, y and z axes cover; `autograder.ladder` makes the grid from it."""
+from autograder.ladder.layout import Step, Variant
+
+VARIANTS = (Variant((Step("coalesced", block=(32, 8, 1), covers=("k", "w_out", "n*h_out"), per_block=(32, 8, 1)),)),)
 
 
 @cuda.jit

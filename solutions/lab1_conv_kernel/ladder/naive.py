@@ -11,9 +11,9 @@ image counts as zero.
 import numpy as np
 from numba import cuda
 
-BLOCK = (32, 8, 1)
-AXES = ("w_out", "h_out", "n*k")
-"""What the grid's x, y and z axes cover; `autograder.ladder` makes the grid from it."""
+from autograder.ladder.layout import Step, Variant
+
+VARIANTS = (Variant((Step("naive", block=(32, 8, 1), covers=("w_out", "h_out", "n*k"), per_block=(32, 8, 1)),)),)
 
 
 @cuda.jit

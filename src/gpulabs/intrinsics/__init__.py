@@ -3,6 +3,7 @@
 Call them from a `@cuda.jit` kernel. In Numba's simulator (NUMBA_ENABLE_CUDASIM=1) plain Python bodies
 stand in, so that the same kernel can be stepped through without a GPU.
 
+    load1                        one float at a flat index
     load4, store4                16 bytes, one instruction, at a flat index of a float32 array
     copy4_async                  16 bytes from global to shared memory, behind the thread's back
     commit_copies, wait_copies   group asynchronous copies, wait for groups
@@ -20,6 +21,7 @@ if config.ENABLE_CUDASIM:
     from gpulabs.intrinsics.simulated import (
         commit_copies,
         copy4_async,
+        load1,
         load4,
         mma_tf32,
         store4,
@@ -30,6 +32,7 @@ else:
     from gpulabs.intrinsics.device import (
         commit_copies,
         copy4_async,
+        load1,
         load4,
         mma_tf32,
         store4,
@@ -37,4 +40,4 @@ else:
         wait_copies,
     )
 
-__all__ = ["commit_copies", "copy4_async", "load4", "mma_tf32", "store4", "to_tf32", "wait_copies"]
+__all__ = ["commit_copies", "copy4_async", "load1", "load4", "mma_tf32", "store4", "to_tf32", "wait_copies"]

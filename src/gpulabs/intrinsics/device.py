@@ -24,7 +24,27 @@ SHARED = 3
 
 
 @intrinsic
-def load4(typingctx: Any, array: Any, index: Any) -> Any:
+def load1(_context: Any, array: Any, index: Any) -> Any:
+    """Loads one float at a flat index, without the arithmetic of several dimensions.
+
+    Args:
+        array: float32, C order, global or shared memory.
+        index: Flat index of the float.
+
+    Returns:
+        The float.
+    """
+    if not (_is_floats(array) and isinstance(index, types.Integer)):
+        return None
+
+    def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.load(_address(context, builder, signature.args, values))
+
+    return types.float32(array, index), lower
+
+
+@intrinsic
+def load4(_context: Any, array: Any, index: Any) -> Any:
     """Loads 16 bytes: four neighbouring floats in one instruction.
 
     Args:
@@ -50,7 +70,7 @@ def load4(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store4(typingctx: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+def store4(_context: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """Stores 16 bytes: four neighbouring floats in one instruction.
 
     Args:
@@ -75,15 +95,15 @@ def store4(typingctx: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: An
 
 
 @intrinsic
-def copy4_async(typingctx: Any, shared: Any, i: Any, source: Any, j: Any, valid: Any) -> Any:
+def copy4_async(_context: Any, shared: Any, i: Any, source: Any, j: Any, valid: Any) -> Any:
     """Starts a copy of 16 bytes from global to shared memory and goes on without waiting for it.
 
     Args:
         shared: float32 array in shared memory.
         i: Flat index of the first float there, a multiple of 4.
         source: float32 array in global memory, C order.
-        j: Flat index of the first float there, a multiple of 4; in bounds even where not valid.
-        valid: Where false, four zeros arrive instead.
+        j: Flat index of the first float there, a multiple of 4; any number where not valid.
+        valid: Where false, four zeros arrive instead and nothing is read.
 
     The floats may be read after `commit_copies`, `wait_copies` and a barrier.
     """
@@ -93,13 +113,14 @@ def copy4_async(typingctx: Any, shared: Any, i: Any, source: Any, j: Any, valid:
 
     def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         target = _four(context, builder, signature.args[:2], values[:2])
-        origin = _four(context, builder, signature.args[2:4], values[2:4])
         flag = builder.trunc(values[4], ir.IntType(1)) if values[4].type.width > 1 else values[4]
         if not _has_async_copies():
-            loaded = builder.load(origin)
+            index = builder.select(flag, values[3], values[3].type(0))  # a plain load has to be in bounds
+            loaded = builder.load(_four(context, builder, signature.args[2:4], [values[2], index]))
             loaded.align = 16
             builder.store(builder.select(flag, loaded, FOUR([0.0] * 4)), target).align = 16
             return context.get_dummy_value()
+        origin = _four(context, builder, signature.args[2:4], values[2:4])
         there = builder.ptrtoint(builder.addrspacecast(target, FOUR.as_pointer(SHARED)), INT32)
         size = builder.select(flag, INT32(16), INT32(0))
         kind = ir.FunctionType(ir.VoidType(), [INT32, origin.type, INT32])
@@ -111,7 +132,7 @@ def copy4_async(typingctx: Any, shared: Any, i: Any, source: Any, j: Any, valid:
 
 
 @intrinsic
-def commit_copies(typingctx: Any) -> Any:
+def commit_copies(_context: Any) -> Any:
     """Closes a group: the thread's asynchronous copies since the last group."""
 
     def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -123,7 +144,7 @@ def commit_copies(typingctx: Any) -> Any:
 
 
 @intrinsic
-def wait_copies(typingctx: Any, pending: Any) -> Any:
+def wait_copies(_context: Any, pending: Any) -> Any:
     """Waits until at most so many of the thread's newest groups are still under way.
 
     Args:
@@ -144,7 +165,7 @@ def wait_copies(typingctx: Any, pending: Any) -> Any:
 
 
 @intrinsic
-def to_tf32(typingctx: Any, value: Any) -> Any:
+def to_tf32(_context: Any, value: Any) -> Any:
     """Rounds a float32 to TF32, 10 bits of mantissa, to nearest with ties away from zero.
 
     Args:
@@ -164,7 +185,7 @@ def to_tf32(typingctx: Any, value: Any) -> Any:
 
 @intrinsic
 def mma_tf32(
-    typingctx: Any, a0: Any, a1: Any, a2: Any, a3: Any, b0: Any, b1: Any, c0: Any, c1: Any, c2: Any, c3: Any
+    _context: Any, a0: Any, a1: Any, a2: Any, a3: Any, b0: Any, b1: Any, c0: Any, c1: Any, c2: Any, c3: Any
 ) -> Any:
     """One warp's D = A B + C on tensor cores: A is 16x8, B 8x8, C and D 16x8, A and B read as TF32.
 
@@ -202,11 +223,16 @@ def _is_floats(kind: Any) -> bool:
 
 def _four(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
     """A pointer to the vector of four at (array, index)."""
+    return builder.bitcast(_address(context, builder, kinds, values), FOUR.as_pointer())
+
+
+def _address(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    """A pointer to the float at (array, index)."""
     array = context.make_array(kinds[0])(context, builder, values[0])
     index = values[1]
     if not kinds[1].signed and index.type.width < 64:
         index = builder.zext(index, ir.IntType(64))  # an address takes its index as signed
-    return builder.bitcast(builder.gep(array.data, [index]), FOUR.as_pointer())
+    return builder.gep(array.data, [index])
 
 
 def _compute_capability() -> tuple[int, int]:

@@ -30,10 +30,10 @@ def run(tmp_path: Path, kernels: list[str], race: RaceSpec | None = None, timeou
     cases, plans, table, code = [], [], {}, {"ladder:naive": b"naive", "ladder:coalesced": b"coalesced"}
     for number, name in enumerate(kernels):
         case = replace(CASE, id=f"case-{number}")
-        plan, kernel = ladder.plan_for(ladder.rung("naive"), case)
+        plan, _ = ladder.plan_for(ladder.rung("naive"), case)
         key = f"k{number}"
         plans.append(replace(plan, launches=(replace(plan.launches[0], kernel=key),)))
-        table[key], code[key] = Kernel(name, kernel.entry, "", "cell", 3), name.encode()
+        table[key], code[key] = Kernel(name, "naive", "", "cell", 3), name.encode()
         np.save(tmp_path / f"{case.id}.x.npy", random.integers(-9, 9, case.x_shape).astype(np.float32))
         np.save(tmp_path / f"{case.id}.w.npy", random.integers(-3, 3, case.w_shape).astype(np.float32))
         cases.append(case)
@@ -135,7 +135,7 @@ def test_hang_in_a_timed_run_is_a_fault_of_the_raced_case(tmp_path: Path) -> Non
 
 
 def test_kernel_that_was_not_assembled_is_a_fault(tmp_path: Path) -> None:
-    plan, kernel = ladder.plan_for(ladder.rung("naive"), CASE)
+    plan, kernels = ladder.plan_for(ladder.rung("naive"), CASE)
     plans: tuple[Plan, ...] = (plan,)
-    measured = measure(PlanSet("t", {"ladder:naive": kernel}, plans), {}, [CASE], tmp_path, tmp_path, command=command)
+    measured = measure(PlanSet("t", kernels, plans), {}, [CASE], tmp_path, tmp_path, command=command)
     assert [outcome.fault and outcome.fault.kind for outcome in measured.outcomes] == [FaultKind.DOES_NOT_COMPILE]
