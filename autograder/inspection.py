@@ -57,6 +57,8 @@ def inspect(
         faults += [fault] if fault else []
     if not plans.compiled:
         return Inspection(tuple(faults), note="kernels were not compiled: no CUDA compiler is installed here")
+    if oversized := validate.check_size(plans.task, plans.kernels):
+        return Inspection((*faults, oversized))
     allowed: dict[str, Kernel] = {}
     for key, kernel in plans.kernels.items():
         refused = validate.check_ptx(kernel)

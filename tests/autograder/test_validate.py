@@ -9,7 +9,7 @@ from numba import cuda, float32, types
 from autograder import ladder
 from autograder.assemble import assemble
 from autograder.evidence import ArraySpec, Case, FaultKind, Kernel, Launch, Plan
-from autograder.validate import check_plan, check_ptx, shared_limit
+from autograder.validate import check_plan, check_ptx, check_size, shared_limit
 from autograder.worker.compiling import with_bounds
 from gpulabs.intrinsics import commit_copies, copy4_async, load4, mma_tf32, store4, to_tf32, wait_copies
 
@@ -144,6 +144,21 @@ BAD = {
     "foreign variable": (kernel("", ".extern .global .b32 theirs;"), "defined elsewhere"),
     "remembered results": (kernel("", ".global .align 4 .b8 cache[5000];"), "5,000 bytes in global variables"),
     "remembered in two axes": (kernel("", ".global .align 4 .b32 cache[100][100];"), "global variables"),
+    "a counter of launches": (
+        kernel("ld.global.u32 %r1, [count]; st.global.u32 [count], %r1;", ".global .align 4 .u32 count;"),
+        "keeps the variable count",
+    ),
+    "a counter behind a pointer": (
+        kernel("ld.const.u64 %rd1, [p];", ".global .align 4 .u32 count;\n.const .align 8 .u64 p = count;"),
+        "keeps the variable count",
+    ),
+    "a counter named like a table": (
+        kernel("st.global.u32 [__cudart_i2opi_f], 1;", ".global .align 4 .b8 __cudart_i2opi_f[24];"),
+        "keeps the variable __cudart_i2opi_f",
+    ),
+    "labels by the thousand": (kernel("a:" * 20_001), "no compiler writes"),
+    "quotes by the thousand": (kernel('"' * 5_001), "no compiler writes"),
+    "a statement without end": (kernel("add.f32 " + "%f1, " * 80_001), "no compiler writes"),
     "managed memory": (kernel("", ".global .attribute(.managed) .align 4 .b32 cache;"), "declaration"),
     "debug": (kernel("", ".section .debug_info { .b8 0 }"), "debug=True"),
     "preprocessor": (kernel("#define ret trap\n"), "characters"),
@@ -244,3 +259,12 @@ def test_the_intrinsics_and_bounds_pass() -> None:
 def test_a_launch_without_kernels_at_hand_is_still_limited() -> None:
     bare = Launch("k", (1, 1, 1), (2048, 1, 1), 0, ())
     assert check_plan(replace(PLAN, launches=(bare,)), CASE) is not None
+
+
+def test_all_kernels_of_a_task_are_held_to_a_size() -> None:
+    large = {f"k{number}": Kernel("k", "k", "x" * 1_000_000) for number in range(17)}
+    many = dict.fromkeys(map(str, range(129)), Kernel("k", "k", ""))
+    assert "129 kernels" in check_size("t", many).message  # type: ignore[union-attr]
+    assert "17,000,000 characters" in check_size("t", large).message  # type: ignore[union-attr]
+    large.popitem()
+    assert check_size("t", large) is None
