@@ -83,9 +83,15 @@ def rung(name: str) -> Rung:
 
 def read_variant(data: dict[str, Any]) -> Variant:
     """Makes a variant from its JSON, which has lists for tuples."""
-    plain = [{key: tuple(each) if isinstance(each, list) else each for key, each in step.items()} for step in data["steps"]]
-    steps = tuple(Step(**step) for step in plain)
-    return Variant(steps, data["needs"], {name: tuple(shape) for name, shape in data["temporaries"].items()})
+
+    def without_lists(step: dict[str, Any]) -> dict[str, Any]:
+        return {key: tuple(each) if isinstance(each, list) else each for key, each in step.items()}
+
+    return Variant(
+        tuple(Step(**without_lists(step)) for step in data["steps"]),
+        data["needs"],
+        {name: tuple(shape) for name, shape in data["temporaries"].items()},
+    )
 
 
 def obstacle(name: str, case: Case, architecture: str) -> str:
