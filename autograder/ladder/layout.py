@@ -1,8 +1,8 @@
 """How a rung of the ladder is laid out over a convolution: which kernels, over which grid, with which arrays.
 
 Sources in `solutions/` declare it as `VARIANTS`, the JSON beside the PTX repeats it. A size is a product written
-`n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up), and of
-numbers.
+`n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up), of
+c_padded and k_padded (rounded up to multiples of 8 and of 64), and of numbers.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def sizes(case: Case) -> dict[str, int]:
     _, h_out, w_out, _ = output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
     found = {"n": n, "h": h, "w": w, "c": c, "k": k, "r": r, "s": s, "h_out": h_out, "w_out": w_out}
     found |= {"h_half": -(-h_out // 2), "w_half": -(-w_out // 2), "pixels": n * h_out * w_out}
+    found |= {"c_padded": -(-c // 8) * 8, "k_padded": -(-k // 64) * 64}
     found |= {"stride": case.stride, "pad_top": 0, "pad_left": 0}
     if case.padding == "same":
         found["pad_top"], _ = same_padding(h, r, case.stride)
