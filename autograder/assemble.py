@@ -21,12 +21,13 @@ from typing import Any
 import autograder
 import gpulabs
 from autograder.evidence import Fault, FaultKind, Kernel, Resources
-from autograder.ptx import count_fp64
+from autograder.ptx import count_fp64, local_bytes
 from gpulabs import errors
 from gpulabs.errors import GraderError
 
 _REGISTERS = re.compile(r"[Uu]sed (\d+) registers")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
+_STACK = re.compile(r"(\d+) bytes stack frame")
 _LOCAL = re.compile(r"(\d+) bytes lmem")
 _SHARED = re.compile(r"(\d+)(?:\+\d+)? bytes smem")
 _COMPLAINT = re.compile(r"line (\d+); error\s*:\s*(.+)")
@@ -130,6 +131,7 @@ def resources(key: str, ptx: str, architecture: str, log: str) -> Resources:
     Raises:
         GraderError: The log has another form than this module knows.
     """
+    stack = _STACK.search(log)
     registers, spills, local = _REGISTERS.search(log), _SPILLS.search(log), _LOCAL.search(log)
     if registers is None or (spills is None and local is None):
         raise GraderError(f"assemble: can't read the assembler's log for {key}: {log[:200]!r}")
@@ -142,6 +144,8 @@ def resources(key: str, ptx: str, architecture: str, log: str) -> Resources:
         spill_load_bytes=int(spills.group(2)) if spills else int(local.group(1)) if local else 0,
         shared_bytes=max((int(found) for found in _SHARED.findall(log)), default=0),
         fp64_instructions=count_fp64(ptx),
+        # A stack frame holds spills too; arrays are what the PTX declares, unless they ended up in registers.
+        stack_bytes=min(int(stack.group(1)), local_bytes(ptx)) if stack else 0,
     )
 
 

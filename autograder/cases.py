@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograder import formulas
 from autograder.case_inputs import inputs
 from autograder.evidence import Case
 from autograder.rubric import ARGUMENT_VALUES, CaseSpec, Item, Rubric, Task
@@ -45,7 +46,7 @@ def draw(rubric: Rubric, seed: int, target: str, tasks: Collection[str] | None =
 
     Returns:
         The cases in the rubric's order, ids `task-item-i`. A workload of a speed item is a case too, on
-        a GPU only; a `cpu_speedup` item shares it and has none of its own.
+        a GPU or where a `structure` item looks at it; that and a `cpu_speedup` item have none of their own.
 
     Raises:
         BadInputError: An unknown target or task.
@@ -95,7 +96,7 @@ def reference(case: Case) -> NDArray[np.float32]:
 
 
 def expected_values(case: Case) -> float:
-    """Computes what a plain function must return for a case of `flops`, `bytes` or `roof`.
+    """Computes what a plain function must return for a case of `flops`, `bytes`, `roof` or one of `formulas`.
 
     Raises:
         GraderError: The case has no single right value (`launch`), or passes arrays.
@@ -107,6 +108,8 @@ def expected_values(case: Case) -> float:
     if case.values == "roof":
         intensity, peak_gflops, bandwidth_gb_s = case.arguments
         return float(min(peak_gflops, intensity * bandwidth_gb_s))
+    if case.values in formulas.ANSWERS:
+        return formulas.ANSWERS[case.values](*case.arguments)
     raise GraderError(f"case {case.id}: {case.values} has no single expected value")
 
 
@@ -119,7 +122,8 @@ def _draw_item(task: Task, item: Item, seed: int, place: tuple[int, int], target
             stride = spec.stride[(turn + index) % len(spec.stride)]
             case_id = f"{task.id}-{item.id}-{len(drawn)}"
             drawn.append(_draw_case(task, item, case_id, spec.on(target), rng, (index, stride)))
-    if target == "gpu":
+    # Without a GPU a workload is planned and compiled, never run: its structure counts there too.
+    if target == "gpu" or any(other.kind == "structure" for other in task.items):
         for number, load in enumerate(item.workloads):
             rng = _random(seed, *place, len(item.cases) + number)
             shapes = (load.n, load.h, load.w, load.c), (load.r, load.s, load.c, load.k)
@@ -197,6 +201,8 @@ def _draw_arguments(spec: CaseSpec, index: int, rng: np.random.Generator) -> tup
         peak_gflops, bandwidth_gb_s = 10.0 * _uniform(rng, (300, 7000)), float(_uniform(rng, (150, 3500)))
         of_ridge = rng.uniform(0.05, 0.8) if index % 2 == 0 else rng.uniform(1.25, 10.0)
         return round(float(of_ridge * peak_gflops / bandwidth_gb_s), 2), peak_gflops, bandwidth_gb_s
+    if spec.values in formulas.DRAWS:
+        return formulas.DRAWS[spec.values](rng, index)
     n, h, w = _uniform(rng, (1, 128)), _uniform(rng, (8, 64)), _uniform(rng, (8, 64))
     c, k, r, s = _uniform(rng, (1, 64)), _uniform(rng, (1, 128)), _uniform(rng, (1, 7)), _uniform(rng, (1, 7))
     x_shape, w_shape, y_shape = (n, h, w, c), (r, s, c, k), (n, h - r + 1, w - s + 1, k)

@@ -130,6 +130,26 @@ def scores(
 
 
 @app.command()
+def calibrate(
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", help="Only this lab's workloads.")] = None,
+    launches: Annotated[int, typer.Option(min=2, help="Separate processes that measure each workload.")] = 5,
+    rounds: Annotated[int, typer.Option(min=5, help="Timed runs of each kernel in a launch.")] = 30,
+    out: Annotated[Path | None, typer.Option(help="The calibration file; the user's own by default.")] = None,
+    traces: Annotated[Path | None, typer.Option(help="Keep the raw pairs of all launches in this file.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Measure nothing, show the calibration that holds.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
+) -> None:
+    """Measure the ladder and cuDNN on this GPU, so that grading knows what undisturbed looks like."""
+    from autograder.calibration import show as page
+
+    found = page.load(out) if show else page.measure(lab, launches, rounds, out, traces)
+    if json:
+        print_json(page.payload(found))
+    else:
+        page.tables(found)
+
+
+@app.command()
 def build(
     lab: Annotated[str | None, typer.Argument(metavar="[LAB]", help="One lab; all of them if left out.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; compare, grade solution and stub.")] = False,

@@ -175,6 +175,7 @@ class Kernel:
         ptx: The PTX text; empty where this machine has no CUDA compiler.
         cell: The notebook cell that defines it.
         line: Line in that cell, from 1.
+        lined_ptx: Compiled again with line numbers, for messages only: they change the code a little. May be empty.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Kernel:
     ptx: str
     cell: str | None = None
     line: int | None = None
+    lined_ptx: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ class Resources:
         spill_load_bytes: Register spills, loads.
         shared_bytes: Static shared memory of a block.
         fp64_instructions: Double-precision instructions in the PTX.
+        stack_bytes: Local memory of a thread that is no spill: arrays that did not fit into registers.
     """
 
     kernel: str
@@ -224,6 +227,44 @@ class Resources:
     spill_load_bytes: int
     shared_bytes: int
     fp64_instructions: int
+    stack_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a kernel is made of, from its PTX; only what reaches a global store is counted (`autograder.structure`).
+
+    Attributes:
+        kernel: Key into `PlanSet.kernels`.
+        products: Multiply-adds of two loaded factors, as written, in loops where there are loops.
+        products_from_shared: Those with a factor that comes from shared memory.
+        main_products: Those of the innermost loop that has the most.
+        main_loaded_floats: Floats that this loop loads, from shared and global memory.
+        shared_stores: Instructions that store to shared memory, asynchronous copies included.
+        shared_floats: Floats that used loads from shared memory bring.
+        shared_wide_floats: Those that come 16 bytes a load.
+        global_floats: Floats that used loads and asynchronous copies from global memory bring.
+        global_wide_floats: Those that come 16 bytes a load.
+        barriers: Barriers of the block.
+        async_copies: Asynchronous copies.
+        tensor_instructions: Matrix multiply-adds on tensor cores.
+        lines: Name of a finding -> line of the source, where the compiler wrote lines down.
+    """
+
+    kernel: str
+    products: int = 0
+    products_from_shared: int = 0
+    main_products: int = 0
+    main_loaded_floats: int = 0
+    shared_stores: int = 0
+    shared_floats: int = 0
+    shared_wide_floats: int = 0
+    global_floats: int = 0
+    global_wide_floats: int = 0
+    barriers: int = 0
+    async_copies: int = 0
+    tensor_instructions: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -283,7 +324,10 @@ class Race:
         peers: Other medians of the same run, ms: `cudnn`, other rungs.
         flops: Floating-point operations of the workload.
         bytes: Fewest bytes that it must move.
-        trouble: Trusted signs of trouble: throttling, another process on the GPU.
+        trouble: Trusted signs of trouble: throttling, another process on the GPU, a ladder off its calibration.
+        discarded: Why each earlier measurement of this race does not count; empty when the first one does.
+        high: Of a race between two rungs, the upper one; the baseline is the lower.
+        rounds: Its rounds, (candidate_ms, baseline_ms, high_ms); `pairs` holds their first two.
     """
 
     task: str
@@ -295,6 +339,9 @@ class Race:
     flops: float = 0.0
     bytes: float = 0.0
     trouble: tuple[str, ...] = ()
+    discarded: tuple[str, ...] = ()
+    high: str = ""
+    rounds: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)

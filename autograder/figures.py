@@ -18,7 +18,7 @@ from autograder.cases import EXACT_VALUES, exact
 from autograder.evidence import Case
 from autograder.judge import differs
 from autograder.result import Figure
-from autograder.rubric import Item, Task
+from autograder.rubric import TIMED_KINDS, Item, Task
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 # Okabe and Ito's colours, told apart by every kind of colour vision, and by their lightness in print.
 RIGHT, WRONG, UNWRITTEN = "#dfe7ee", "#d55e00", "#1f2933"
-_INK = "#1f2933"
+INK = "#1f2933"
 _DPI = 110
 _MAX_PANELS = 4
 _MAX_NAMED = 6  # runs of rows or columns that an alternative text lists
@@ -52,7 +52,7 @@ def figures(
     maps: list[tuple[Case, Array, Array, Array]] = []
     for case in cases:
         output = outputs.get(case.id)
-        if task.item(case.item).kind == "speedup":  # its workload is large, and no picture of it tells more
+        if task.item(case.item).kind in TIMED_KINDS:  # its workload is large, and no picture of it tells more
             continue
         right = exact(case) if case.values in EXACT_VALUES and output is not None else expected.get(case.id)
         if output is None or right is None or output.shape != right.shape or output.dtype != np.float32:
@@ -168,8 +168,8 @@ def _canvas(panels: int, ratio: float, below: float) -> tuple[matplotlib.figure.
     axes = list(canvas.subplots(1, panels, squeeze=False)[0])
     for one in axes:
         one.title.set_fontsize(10)
-        one.title.set_color(_INK)
-        one.tick_params(labelsize=8, colors=_INK)
+        one.title.set_color(INK)
+        one.tick_params(labelsize=8, colors=INK)
     return canvas, axes
 
 
@@ -177,7 +177,7 @@ def _legend(canvas: matplotlib.figure.Figure, unwritten: bool) -> None:
     from matplotlib.patches import Patch
 
     kinds = [(RIGHT, "right"), (WRONG, "wrong"), *([(UNWRITTEN, "never written")] if unwritten else [])]
-    patches = [Patch(facecolor=color, edgecolor=_INK, linewidth=0.5, label=text) for color, text in kinds]
+    patches = [Patch(facecolor=color, edgecolor=INK, linewidth=0.5, label=text) for color, text in kinds]
     canvas.legend(handles=patches, loc="outside lower center", ncols=len(kinds), fontsize=9, frameon=False)
 
 
@@ -188,9 +188,26 @@ def _color_map(name: str) -> Any:
 
 
 def _figure(canvas: matplotlib.figure.Figure, case: Case, title: str, alt: str) -> Figure:
+    return to_figure(canvas, case.task, title, alt)
+
+
+def canvas(width: float, height: float) -> tuple[matplotlib.figure.Figure, matplotlib.axes.Axes]:
+    """Makes a figure of one panel, its size in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    made = Canvas(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    axes = made.subplots()
+    axes.tick_params(labelsize=9, colors=INK)
+    return made, axes
+
+
+def to_figure(drawn: matplotlib.figure.Figure, task: str, title: str, alt: str) -> Figure:
+    """Turns a drawing into a picture of the report."""
     buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight", metadata={"Software": None})
-    return Figure(case.task, title, alt, base64.b64encode(buffer.getvalue()).decode("ascii"))
+    drawn.savefig(buffer, format="png", dpi=_DPI, facecolor="white", bbox_inches="tight", metadata={"Software": None})
+    return Figure(task, title, alt, base64.b64encode(buffer.getvalue()).decode("ascii"))
 
 
 def _where(wrong: Array) -> str:

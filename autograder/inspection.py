@@ -6,10 +6,11 @@ Reads text and records only; no GPU is needed. Every complaint is a `Fault` for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autograder import assemble, validate
-from autograder.evidence import Case, Fault, FaultKind, Kernel, Plan, PlanSet, Resources
+from autograder.evidence import Case, Fault, FaultKind, Kernel, Plan, PlanSet, Resources, Structure
+from autograder.structure import analyse
 from gpulabs.convolution import output_shape
 from gpulabs.errors import MissingPackageError
 
@@ -23,29 +24,36 @@ class Inspection:
         cubins: Kernel key -> machine code.
         resources: Of every kernel that assembled.
         note: Why nothing was assembled, or empty.
+        structures: Of every kernel that passed, where asked for.
     """
 
     faults: tuple[Fault, ...] = ()
     cubins: Mapping[str, bytes] = field(default_factory=dict)
     resources: tuple[Resources, ...] = ()
     note: str = ""
+    structures: tuple[Structure, ...] = ()
 
 
-def inspect(plans: PlanSet, cases: Sequence[Case], architecture: str) -> Inspection:
+def inspect(
+    plans: PlanSet, cases: Sequence[Case], architecture: str, *, on_gpu: bool = True, structures: bool = False
+) -> Inspection:
     """Checks a task's plans, results and kernels.
 
     Args:
         plans: What the worker planned; untrusted.
         cases: The task's cases.
         architecture: To assemble for, e.g. `sm_75`.
+        on_gpu: Whether that is the GPU that runs them: its limit of shared memory holds then, else the largest of any.
+        structures: Whether to read what the kernels are made of.
     """
+    shared_limit = validate.shared_limit(architecture if on_gpu else None)
     by_id = {case.id: case for case in cases}
     faults: list[Fault] = []
     for plan in plans.plans:
         case = by_id.get(plan.case)
         if case is None or not case.x_shape:
             continue
-        fault = validate.check_plan(plan, case, plans.kernels) or check_result(plan, case)
+        fault = validate.check_plan(plan, case, plans.kernels, shared_limit) or check_result(plan, case)
         faults += [fault] if fault else []
     if not plans.compiled:
         return Inspection(tuple(faults), note="kernels were not compiled: no CUDA compiler is installed here")
@@ -56,13 +64,22 @@ def inspect(plans: PlanSet, cases: Sequence[Case], architecture: str) -> Inspect
             faults.append(refused)
         else:
             allowed[key] = kernel
+    made = tuple(_structure(key, kernel) for key, kernel in allowed.items()) if structures else ()
     try:
         assembled = assemble.assemble(allowed, architecture)
     except MissingPackageError as error:
-        return Inspection(tuple(faults), note=f"kernels were not assembled: {error}")
+        return Inspection(tuple(faults), note=f"kernels were not assembled: {error}", structures=made)
     faults += assembled.faults.values()
     resources = tuple(resources for _, resources in assembled.cubins.values())
-    return Inspection(tuple(faults), assembled.code(), resources)
+    return Inspection(tuple(faults), assembled.code(), resources, structures=made)
+
+
+def _structure(key: str, kernel: Kernel) -> Structure:
+    """What a kernel is made of; where in the source from its second compilation, which nothing else is read from."""
+    found = analyse(key, kernel.ptx)
+    if not 0 < len(kernel.lined_ptx) <= validate.MAX_PTX_CHARACTERS:
+        return found
+    return replace(found, lines=analyse(key, kernel.lined_ptx).lines)
 
 
 def check_result(plan: Plan, case: Case) -> Fault | None:

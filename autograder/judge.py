@@ -64,6 +64,7 @@ class Verdict:
         cell: The notebook cell it points at.
         line: Line in that cell.
         evidence: Numbers for a table.
+        points: What is earned of the item's points; None for all of them.
     """
 
     status: Status
@@ -73,6 +74,7 @@ class Verdict:
     cell: str | None = None
     line: int | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    points: float | None = None
 
 
 EARNED = Verdict(Status.EARNED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autograder import formulas
 from autograder.cases import expected_values
 from autograder.evidence import Case, FaultKind
 from autograder.judge import Verdict, lost
@@ -21,6 +22,8 @@ MIN_THREADS = 64
 WARP = 32
 _LARGEST = 2**63  # of numbers that come back; Python's whole numbers have no end, and printing them takes as long
 _AXES = "xyz"
+_LONG = 4  # axes of an array; longer ones are lists
+_REAL = ("roof", "reads_saved", "occupancy")  # values that are no whole numbers
 _RELATIVE = 1e-6  # one multiplication and a minimum in float64, or in float32
 
 
@@ -56,14 +59,14 @@ def judge_value(item: Item, case: Case, value: Any) -> Verdict:
 
     Args:
         item: Of kind `values`.
-        case: Of values `flops`, `bytes` or `roof`.
+        case: Of values that `cases.expected_values` knows.
         value: What the function returned, untrusted.
     """
-    call = f"{case.function}({', '.join(_tuple(argument) for argument in case.arguments)})"
+    call = f"{case.function}({', '.join(_show(argument) for argument in case.arguments)})"
     if type(value) not in (int, float) or not abs(value) < _LARGEST:
         return lost(FaultKind.WRONG_TYPE, f"{call} returned {_clip(value)}, expected a finite number.", cell=case.task)
     right = expected_values(case)
-    if value == right or (case.values == "roof" and math.isclose(value, right, rel_tol=_RELATIVE)):
+    if value == right or (case.values in _REAL and math.isclose(value, right, rel_tol=_RELATIVE)):
         return Verdict(Status.EARNED)
     text = f"{call} = {value}, expected {right}."
     return lost(FaultKind.WRONG_VALUES, text, _explain(case, value, right), case.task)
@@ -143,11 +146,17 @@ def _explain(case: Case, value: float, right: float) -> str:
         intensity, peak_gflops, bandwidth_gb_s = case.arguments
         if value in (peak_gflops, intensity * bandwidth_gb_s, max(peak_gflops, intensity * bandwidth_gb_s)):
             return "There are two limits: which of them holds here?"
-    return "Do the smallest case by hand, with units."
+    return formulas.explain(case.values, case.arguments, value, right) or "Do the smallest case by hand, with units."
 
 
-def _tuple(argument: Any) -> str:
-    return f"({', '.join(map(str, argument))})" if isinstance(argument, list | tuple) else str(argument)
+def _show(argument: Any) -> str:
+    """An argument as students would write it; a dictionary in full, for its numbers are the question."""
+    if isinstance(argument, dict):
+        return f"dict({', '.join(f'{name}={value}' for name, value in argument.items())})"
+    if isinstance(argument, list | tuple):
+        left, right = "[]" if len(argument) > _LONG else "()"
+        return f"{left}{', '.join(map(str, argument))}{right}"
+    return str(argument)
 
 
 def _clip(value: Any) -> str:

@@ -25,15 +25,17 @@ from typing import Any
 
 import numpy as np
 
+from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning
 from autograder import cases as case_module
-from autograder import decision, figures, isolation, numba_abi, oracle, planning
 from autograder import judge as judging
+from autograder.calibration import review
 from autograder.evidence import Case, Measurement, PlanSet
 from autograder.inspection import Inspection, inspect
+from autograder.ladder_figure import ladder_figure
 from autograder.planning import TaskRequest
 from autograder.program import program
 from autograder.result import Figure, ItemScore, Result
-from autograder.rubric import Rubric, Task, load
+from autograder.rubric import TIMED_KINDS, Rubric, Task, load
 from autograder.score import TaskEvidence, score
 from autograder.submission import Submission, read_notebook
 from autograder.timing_stage import measure_task
@@ -42,8 +44,8 @@ from gpulabs.errors import BadInputError, GpulabsError, GraderError, MissingGpuE
 
 Progress = Callable[[str, str], None]
 
-SIMULATOR_ARCHITECTURE = "sm_75"
-"""What kernels are compiled for where there is no GPU: a T4, the oldest that the labs support."""
+SIMULATOR_ARCHITECTURE = "sm_80"
+"""What kernels are compiled for where there is no GPU: the oldest with asynchronous copies and TF32 tensor cores."""
 
 ORACLE_S = 120.0
 """TensorFlow's import alone takes 10 s on a slow disk."""
@@ -161,6 +163,7 @@ class _Run:
         finally:
             if asked:
                 asked.close()
+        facts, yardstick = self._yardstick(device.result())
         scores: list[ItemScore] = []
         pictures: list[Figure] = []
         for task in chosen:
@@ -170,10 +173,14 @@ class _Run:
                 expected=answer.expected if answer else {},
                 cpu_time_ms=answer.cpu_time_ms if answer else None,
                 oracle_failure=failure,
+                yardstick=yardstick,
             )
             scores += score(self.rubric, task, evidence, decision.decide)
             if self.pictures:
                 pictures += figures.figures(task, evidence.cases, evidence.outputs, evidence.expected)
+                races = evidence.measurement.races if evidence.measurement else ()
+                pictures += filter(None, (ladder_figure(race, task.function) for race in races))
+        self.notes += review.notes(scores)
         tier = isolation.tier()
         return Result(
             lab=self.rubric.id,
@@ -182,7 +189,7 @@ class _Run:
             sha256=self.submission.sha256,
             items=tuple(scores),
             figures=tuple(pictures),
-            device=dataclasses.asdict(device.result()) | {"where": self.where},
+            device=facts,
             isolation=f"{tier.name}: {tier.description}",
             oracle=answer.description if answer else "exact integers only" + (f" ({failure})" if failure else ""),
             data_sets=used.result(),
@@ -197,7 +204,7 @@ class _Run:
     ) -> tuple[dict[str, PlanSet], dict[str, Measurement]]:
         """Plans all tasks and simulates what has to be simulated, side by side."""
         for case in cases:
-            if case.x_shape:
+            if case.x_shape and not self._only_planned(case):
                 for role, array in zip("xw", case_module.inputs(case), strict=True):
                     np.save(folder / "arrays" / f"{case.id}.{role}.npy", array)
         planned = [self._request(task, cases) for task in chosen]
@@ -228,7 +235,8 @@ class _Run:
         own = tuple(case for case in cases if case.task == task.id)
         functions = {name: f"{name}({rest})" for name, rest in re.findall(r"(\w+)\(([^)]*)\)", task.signature)}
         traced = tuple(case.id for case in own if task.item(case.item).kind == "coalescing")
-        return TaskRequest(program(self.submission.cells, task.id), task.kind, functions, own, traced)
+        lines = any(item.kind == "structure" for item in task.items)
+        return TaskRequest(program(self.submission.cells, task.id), task.kind, functions, own, traced, lines)
 
     def _to_simulate(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
         """All of a kernel task's cases; on a GPU only those whose memory traffic is counted."""
@@ -238,7 +246,19 @@ class _Run:
         if self.where == "gpu":
             traced = tuple(case for case in request.cases if case.id in request.trace)
             return dataclasses.replace(request, cases=traced)
-        return request
+        return dataclasses.replace(request, cases=tuple(one for one in request.cases if not self._only_planned(one)))
+
+    def _only_planned(self, case: Case) -> bool:
+        """Whether a case is a speed workload and there is no GPU: it is compiled, for its structure, and not run."""
+        return self.where == "simulator" and _kind(self.rubric, case) in TIMED_KINDS
+
+    def _yardstick(self, header: devices.DeviceHeader) -> tuple[dict[str, Any], review.Yardstick]:
+        """Gives the report's device header, and what races are held against."""
+        facts = header.as_dict() | {"where": self.where}
+        if self.where != "gpu":
+            return facts, review.Yardstick()
+        known, line = calibration.current()
+        return facts | {"calibration": line}, review.Yardstick(review.roof(header), known)
 
     def _expect(self, asked: oracle.Oracle | None) -> tuple[oracle.Answer | None, str]:
         if asked is None:
@@ -250,7 +270,7 @@ class _Run:
             return None, str(error)
 
     def _races(self, task: Task) -> bool:
-        return self.where == "gpu" and any(item.kind == "speedup" for item in task.items)
+        return self.where == "gpu" and any(item.kind in TIMED_KINDS for item in task.items)
 
     def _measure(
         self,
@@ -264,11 +284,14 @@ class _Run:
         own = tuple(case for case in cases if case.task == task.id)
         if task.kind != "kernel":
             return TaskEvidence(own, plans[task.id])
-        found = inspect(plans[task.id], own, architecture)
+        structures = any(item.kind == "structure" for item in task.items)
+        found = inspect(plans[task.id], own, architecture, on_gpu=self.where == "gpu", structures=structures)
         self.notes += [found.note] if found.note else []
         outputs = judging.read_outputs(folder / "simulate", own)
         ran = simulated.get(task.id)
-        evidence = TaskEvidence(own, plans[task.id], resources=found.resources, faults=found.faults)
+        evidence = TaskEvidence(
+            own, plans[task.id], resources=found.resources, structures=found.structures, faults=found.faults
+        )
         if self.where == "simulator":
             return dataclasses.replace(evidence, measurement=ran, outputs=outputs)
         evidence = dataclasses.replace(evidence, simulated=ran, simulated_outputs=outputs)

@@ -20,13 +20,16 @@ from autograder.program import Program
 from gpulabs.errors import BadInputError, GraderError
 
 HOST_S = 5.0
-"""For one call of a host function (milliseconds) and for compiling what it launches (under a second a kernel)."""
+"""For one call of a host function (milliseconds); compiling what it launches has a limit of its own."""
 
 KERNEL_S = 15.0
 """For one case in the simulator: all 26 cases of Lab 1's solution together took about 3 s on 2 cores."""
 
 QUIET_S = 30.0
 """Twice the longest time limit that the worker keeps itself: only one that ignores them is silent for longer."""
+
+SIMULATED = (8, 0)
+"""Compute capability that the simulator poses as; `autograder.path` compiles for it where there is no GPU."""
 
 MAX_EVENT_BYTES = 64 * 2**20
 MAX_MESSAGE = 2000
@@ -42,6 +45,7 @@ class TaskRequest:
         functions: Function name -> signature as the lab writes it.
         cases: Its cases; seeds are blanked before they leave.
         trace: Ids of the cases whose memory traffic is counted.
+        lines: Whether kernels are compiled with line numbers too, for messages about their structure.
     """
 
     program: Program
@@ -49,6 +53,7 @@ class TaskRequest:
     functions: Mapping[str, str]
     cases: tuple[Case, ...]
     trace: tuple[str, ...] = ()
+    lines: bool = False
 
 
 @dataclass
@@ -113,7 +118,7 @@ def simulate(
     Returns:
         A measurement for each task; outputs lie in the folder as `<case>.npy`.
     """
-    found, _ = _work("simulate", tasks, folder, (7, 5), tier, QUIET_S, stop)
+    found, _ = _work("simulate", tasks, folder, SIMULATED, tier, QUIET_S, stop)
     measurements = {}
     for task, got in found.items():
         lost = [Outcome(fault.case, fault) for fault in got.faults if fault.case]
@@ -179,6 +184,7 @@ def _request(task: TaskRequest) -> dict[str, Any]:
         "functions": dict(task.functions),
         "cases": [encode(case) for case in task.cases],
         "trace": list(task.trace),
+        "lines": task.lines,
     }
 
 

@@ -37,6 +37,7 @@ class Statement:
         operands: What follows the opcode.
         line: Where it begins in the PTX text, its labels included, from 1.
         ends: `;`, or the brace after it, or empty at the end of the text.
+        labels: Names in front of it that a branch can jump to.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Statement:
     operands: str
     line: int
     ends: str
+    labels: tuple[str, ...] = ()
 
     @property
     def is_directive(self) -> bool:
@@ -96,14 +98,15 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _statement(text: str, line: int, ends: str) -> Iterator[Statement]:
-    text = " ".join(text.split())
+    text, labels = " ".join(text.split()), []
     while label := _LABEL.match(text):
+        labels.append(label.group().rstrip(": "))
         text = text[label.end() :]
     if not text:
         return
     body = _GUARD.sub("", text)
     match = None if body.startswith(".") else _OPCODE.match(body)
-    yield Statement(text, match.group(1) if match else "", match.group(2) if match else "", line, ends)
+    yield Statement(text, match.group(1) if match else "", match.group(2) if match else "", line, ends, tuple(labels))
 
 
 def entry_parameters(ptx: str, entry: str) -> tuple[str, ...] | None:
@@ -126,9 +129,16 @@ def count_fp64(ptx: str) -> int:
 
     Moves, loads and stores of doubles are not counted: they cost what any 8 bytes cost.
     """
-    quiet = ("mov", "ld", "st", "selp")
-    found = 0
-    for statement in statements(ptx):
-        family, *modifiers = statement.opcode.split(".")
-        found += "f64" in modifiers and family not in quiet
-    return found
+    return sum(is_fp64(statement) for statement in statements(ptx))
+
+
+def is_fp64(statement: Statement) -> bool:
+    """Whether an instruction computes in double precision, or converts from or to it."""
+    family, *modifiers = statement.opcode.split(".")
+    return "f64" in modifiers and family not in ("mov", "ld", "st", "selp")
+
+
+def local_bytes(ptx: str) -> int:
+    """Bytes of local memory that the text declares: arrays of a thread that the compiler kept out of registers."""
+    found = re.findall(r"^\s*\.local\s[^\[;]*\.[bsuf](\d+)\s+[\w$]+\[(\d+)\]", without_comments(ptx), re.MULTILINE)
+    return sum(int(bits) // 8 * int(count) for bits, count in found)

@@ -11,16 +11,27 @@ import dataclasses
 import functools
 import importlib.resources
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from autograder.toml_table import Range, Table
 from gpulabs.errors import RubricError
 
 TASK_KINDS = ("kernel", "function")
-ITEM_KINDS = ("exact", "close", "coalescing", "speedup", "cpu_speedup", "covers", "warps", "tight", "values")
+ITEM_KINDS = (
+    "exact", "close", "coalescing", "structure", "speedup", "speed_curve", "cpu_speedup", "covers", "warps", "tight",
+    "values",
+)  # fmt: skip
+TIMED_KINDS = ("speedup", "speed_curve")
+"""Items with a workload, which is raced on a GPU."""
 ARRAY_VALUES = ("integers", "normals", "impulse", "photo", "special")
-ARGUMENT_VALUES = ("launch", "flops", "bytes", "roof")
+ARGUMENT_VALUES = ("launch", "flops", "bytes", "roof", "tile_bytes", "reads_saved", "banks", "occupancy")
+LIMITS = (
+    "must_use_shared", "min_barriers", "min_products_per_load", "min_load_bits_global", "min_load_bits_shared",
+    "max_spill_bytes", "max_stack_bytes", "max_fp64",
+)  # fmt: skip
+"""What a `structure` item may ask of the compiled code; see `autograder.judge_structure`."""
 PADDINGS = ("valid", "same")
 DIMENSIONS = ("n", "h", "w", "c", "k", "r", "s")
 
@@ -36,12 +47,15 @@ _ITEM_KEYS: dict[str, tuple[str, ...]] = {  # what an item of each kind must say
     "close": ("case", "max_relative_error"),
     "coalescing": ("case", "max_sectors_per_load", "max_sectors_per_store"),
     "speedup": ("workload", "baseline", "threshold"),
+    "structure": (),
+    "speed_curve": ("workload", "low", "high", "curve"),
     "cpu_speedup": ("baseline", "threshold"),
     "covers": ("case",),
     "warps": ("case",),
     "tight": ("case", "threshold"),
     "values": ("case", "function"),
 }
+_OPTIONAL: dict[str, tuple[str, ...]] = {"speed_curve": ("max_relative_error",)}
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,11 @@ class Item:
         workloads: What a speed item is timed at.
         baseline: What a speed item is compared with.
         threshold: The least speedup; for `tight`, the least share of threads that have an output.
-        max_relative_error: Of a `close` item.
+        low: Rung of the ladder where a `speed_curve` begins.
+        high: Rung where it ends.
+        curve: Its steps: (position between the rungs, points).
+        limits: What a `structure` item asks of the compiled code, `LIMITS` -> number.
+        max_relative_error: Of a `close` item; of a `speed_curve` whose kernels may round, else None.
         max_sectors_per_load: Sectors of 32 bytes that a warp's load may touch, on average.
         max_sectors_per_store: Likewise for stores.
     """
@@ -119,6 +137,10 @@ class Item:
     workloads: tuple[Workload, ...] = ()
     baseline: str | None = None
     threshold: float | None = None
+    low: str | None = None
+    high: str | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
     max_relative_error: float | None = None
     max_sectors_per_load: float | None = None
     max_sectors_per_store: float | None = None
@@ -249,10 +271,12 @@ def _task(table: Table) -> Task:
     for item in task.items:
         if item.function is not None and item.function not in task.functions:
             raise table.fail(f"item {item.id}: function", f"{item.function!r} is none of {task.function}")
-        if item.kind == "cpu_speedup" and all(other.kind != "speedup" for other in task.items):
-            raise table.fail(
-                f"item {item.id}: kind", "cpu_speedup needs an item of kind speedup, whose workload it shares"
-            )
+        for kind, shared in (("cpu_speedup", ("speedup",)), ("structure", TIMED_KINDS)):
+            if item.kind == kind and all(other.kind not in shared for other in task.items):
+                names = " or ".join(shared)
+                raise table.fail(
+                    f"item {item.id}: kind", f"{kind} needs an item of kind {names}: it shares its workload"
+                )
     return task
 
 
@@ -268,13 +292,31 @@ def _item(table: Table) -> Item:
         cases=tuple(_case(case) for case in table.tables("case")) if "case" in needed else (),
         workloads=tuple(_workload(load) for load in table.tables("workload")) if "workload" in needed else (),
         baseline=table.text("baseline") if "baseline" in needed else None,
+        low=table.text("low") if "low" in needed else None,
+        high=table.text("high") if "high" in needed else None,
+        curve=table.steps("curve") if "curve" in needed else (),
+        limits=_limits(table) if kind == "structure" else {},
         **{
-            key: table.positive(key) if key in needed else None
+            key: table.positive(key) if key in needed or (table.has(key) and key in _OPTIONAL.get(kind, ())) else None
             for key in ("threshold", "max_relative_error", "max_sectors_per_load", "max_sectors_per_store")
         },
     )
     table.close()
+    if item.curve and item.curve[-1][1] != item.points:
+        raise table.fail("curve", f"its last step gives {item.curve[-1][1]:g} points, the item {item.points:g}")
+    if item.curve and len(item.workloads) != 1:
+        raise table.fail("workload", f"{len(item.workloads)} of them: a curve is measured at one")
     return item
+
+
+def _limits(table: Table) -> dict[str, float]:
+    limits: dict[str, float] = {}
+    for key in LIMITS:
+        if table.has(key):
+            limits[key] = float(table.flag(key) if key.startswith("must_") else table.not_negative(key))
+    if not limits:
+        raise table.fail("kind", f"a structure item asks for something: {', '.join(LIMITS)}")
+    return limits
 
 
 def _case(table: Table) -> CaseSpec:

@@ -5,55 +5,36 @@ The rules:
 - An item is earned only if all its cases are right.
 - A fault of the whole task (a syntax error, a missing function) loses all its items, and a stub that
   was never replaced likewise. A task of several functions loses those only that have no answer.
-- Speed counts only with right answers: speed items are lost once an exact item of the task is.
+- Speed and structure count only with right answers: they are lost once an exact item of the task is.
+- A speed curve gives part of its points; everything else all or none.
 - Without a GPU speed is pending; a failure of the grader withholds points. Neither counts as zero.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
 from autograder import judge
-from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Race, Resources
-from autograder.judge import Verdict, lost, withheld
+from autograder.calibration import review
+from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Resources, Structure
+from autograder.judge import Verdict, withheld
 from autograder.judge_functions import judge_launch, judge_value
+from autograder.judge_speed import Decide, judge_cpu, judge_curve, judge_race
+from autograder.judge_structure import judge_structure
 from autograder.result import ItemScore, Status
-from autograder.rubric import Item, Rubric, Task
+from autograder.rubric import TIMED_KINDS, Item, Rubric, Task
 
 NEEDS_GPU = "Needs a GPU: this machine judges answers, not speed."
 _MAX_REASON = 900
-_SPEED_KINDS = ("speedup", "cpu_speedup")
+NEEDS_COMPILER = "Needs the CUDA compiler libraries: this machine has none, and the compiled code decides."
+_SPEED_KINDS = (*TIMED_KINDS, "cpu_speedup")
 _STOPPERS = (FaultKind.KERNEL_TIMEOUT, FaultKind.OUT_OF_MEMORY)
 _LAUNCH_KINDS = ("covers", "warps", "tight")
-
-
-class Decision(Protocol):
-    """What a sequential test says; `autograder.decision.Decision` is one."""
-
-    @property
-    def verdict(self) -> str: ...  # noqa: D102
-    @property
-    def speedup(self) -> float: ...  # noqa: D102
-    @property
-    def lower(self) -> float: ...  # noqa: D102
-    @property
-    def upper(self) -> float: ...  # noqa: D102
-    @property
-    def pairs(self) -> int: ...  # noqa: D102
-
-
-class Decide(Protocol):
-    """The signature of `autograder.decision.decide`."""
-
-    def __call__(  # noqa: D102
-        self, pairs: Sequence[tuple[float, float]], threshold: float, final: bool = False
-    ) -> Decision: ...
 
 
 @dataclass(frozen=True)
@@ -69,10 +50,12 @@ class TaskEvidence:
         simulated_outputs: Outputs that belong to it.
         expected: The oracle's outputs of real-valued cases, by case id.
         resources: What the assembler says of the kernels.
+        structures: What the kernels are made of, from their PTX.
         cpu_time_ms: Time of the speed workload on one CPU core.
         faults: Further faults of the submission: from validation, from assembly.
         oracle_failure: Why there is no oracle; withholds what needs it.
         failure: Why a stage of the grader failed; withholds whatever isn't lost already.
+        yardstick: What is known of this GPU.
     """
 
     cases: tuple[Case, ...]
@@ -83,10 +66,12 @@ class TaskEvidence:
     simulated_outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     expected: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     resources: tuple[Resources, ...] = ()
+    structures: tuple[Structure, ...] = ()
     cpu_time_ms: float | None = None
     faults: tuple[Fault, ...] = ()
     oracle_failure: str = ""
     failure: str = ""
+    yardstick: review.Yardstick = review.UNKNOWN
 
 
 def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
@@ -103,12 +88,15 @@ def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) ->
     """
     verdicts: dict[str, Verdict] = {}
     for item in task.items:
-        if item.kind not in _SPEED_KINDS:
+        if item.kind not in (*_SPEED_KINDS, "structure"):
             verdicts[item.id] = _combine([_judge(task, item, case, evidence) for case in _of(item, evidence)])
+    for item in task.items:
+        if item.kind == "structure":
+            verdicts[item.id] = _judge_structure(task, item, evidence, verdicts)
     speed_items = [item for item in task.items if item.kind in _SPEED_KINDS]
     gate = _speed_gate(task, evidence, verdicts) if speed_items else None
     for item in speed_items:
-        verdicts[item.id] = gate or _judge_speed(task, item, evidence, decide)
+        verdicts[item.id] = gate or _judge_speed(task, item, evidence, verdicts, decide)
     return tuple(_item_score(rubric, task, item, verdicts[item.id]) for item in task.items)
 
 
@@ -163,106 +151,85 @@ def _fault_of(task: Task, case: Case, evidence: TaskEvidence, *, planned: bool) 
 
 def _speed_gate(task: Task, evidence: TaskEvidence, verdicts: Mapping[str, Verdict]) -> Verdict | None:
     """Says why speed isn't judged at all, or None: answers first, then a GPU, then the timed output itself."""
-    exact = [(other, verdicts[other.id]) for other in task.items if other.kind == "exact"]
-    for other, verdict in exact:
-        if verdict.status is Status.LOST:
-            if verdict.fault is FaultKind.NOT_ATTEMPTED:
-                return verdict
-            text = f"Speed counts with right answers only, and '{other.title}' is lost: {verdict.reason}"
-            return dataclasses.replace(verdict, reason=text, hint=f"First earn '{other.title}'.", evidence={})
+    lost_answers = _answers_gate(task, verdicts, "Speed")
+    if lost_answers and lost_answers.status is Status.LOST:
+        return lost_answers
     if evidence.measurement is None or evidence.measurement.where != "gpu":
         return withheld(evidence.failure) if evidence.failure else Verdict(Status.PENDING, NEEDS_GPU)
-    for other, verdict in exact:
-        if verdict.status is not Status.EARNED:
-            return withheld(f"'{other.title}' couldn't be judged, and speed counts with right answers only")
-    timed = [case for item in task.items if item.kind == "speedup" for case in _of(item, evidence)]
+    if lost_answers:
+        return lost_answers
+    timed = [case for item in task.items if item.kind in TIMED_KINDS for case in _of(item, evidence)]
     verdict = _combine([_judge(task, task.item(case.item), case, evidence) for case in timed])
     return None if verdict.status is Status.EARNED else verdict
 
 
-def _judge_speed(task: Task, item: Item, evidence: TaskEvidence, decide: Decide) -> Verdict:
-    if item.kind == "cpu_speedup":
-        return _judge_cpu(task, item, evidence)
+def _answers_gate(task: Task, verdicts: Mapping[str, Verdict], what: str) -> Verdict | None:
+    """Says why nothing is judged that counts with right answers only, or None: lost first, then what is unknown.
+
+    Where a task has no item of kind `exact`, rounding being allowed in it, its `close` items are the answers.
+    """
+    kind = "exact" if any(other.kind == "exact" for other in task.items) else "close"
+    answers = [(other, verdicts[other.id]) for other in task.items if other.kind == kind]
+    for other, verdict in answers:
+        if verdict.status is Status.LOST:
+            if verdict.fault is FaultKind.NOT_ATTEMPTED:
+                return verdict
+            text = f"{what} counts with right answers only, and '{other.title}' is lost: {verdict.reason}"
+            return dataclasses.replace(verdict, reason=text, hint=f"First earn '{other.title}'.", evidence={})
+    for other, verdict in answers:
+        if verdict.status is not Status.EARNED:
+            return withheld(f"'{other.title}' couldn't be judged, and {what.lower()} counts with right answers only")
+    return None
+
+
+def _judge_speed(
+    task: Task, item: Item, evidence: TaskEvidence, verdicts: Mapping[str, Verdict], decide: Decide
+) -> Verdict:
     races = evidence.measurement.races if evidence.measurement is not None else ()
+    if item.kind == "cpu_speedup":
+        if not any(race.pairs for race in races):
+            return withheld(evidence.failure or f"{task.function} wasn't timed")
+        if evidence.cpu_time_ms is None:
+            return withheld(evidence.oracle_failure or f"{item.baseline} wasn't timed")
+        return judge_cpu(item, races, evidence.cpu_time_ms)
+    if item.kind == "speed_curve":
+        race = next((race for race in races if (race.baseline, race.high) == (item.low, item.high)), None)
+        if race is None:
+            return withheld(evidence.failure or f"the race against {item.low} and {item.high} wasn't run")
+        asked = [verdicts[other.id].status for other in task.items if other.kind == "structure"]
+        verdict = judge_curve(item, race, evidence.resources, all(status is Status.EARNED for status in asked))
+        return review.told(verdict, race, evidence.yardstick)
     race = next((race for race in races if race.baseline == item.baseline), None)
     if race is None or item.threshold is None:
         return withheld(evidence.failure or f"the race against {item.baseline} wasn't run")
-    return _judge_race(item, race, decide(race.pairs, item.threshold, final=True), evidence.resources)
+    decision = decide(race.pairs, item.threshold, final=True)
+    verdict = judge_race(item, race, decision, evidence.resources)
+    return review.reviewed(verdict, item, race, decision.upper, evidence.yardstick)
 
 
-def _judge_race(item: Item, race: Race, decision: Decision, resources: Sequence[Resources]) -> Verdict:
-    if race.wrong_outputs:
-        text = (
-            f"{race.wrong_outputs} timed outputs differ from the judged one: the same inputs must give the same output."
-        )
-        return lost(
-            FaultKind.WRONG_VALUES, text, "Is there a race between threads, or something kept from call to call?"
-        )
-    numbers = _numbers(race, decision, resources)
-    claim = f"{decision.speedup:.2f} times as fast as {race.baseline}, {item.threshold:g} asked for"
-    bounds = f"between {decision.lower:.2f} and {decision.upper:.2f} over {decision.pairs} pairs"
-    if decision.verdict == "pass":
-        return Verdict(Status.EARNED, f"{claim} ({bounds}).", evidence=numbers)
-    if decision.verdict == "too close":
-        return Verdict(
-            Status.EARNED, f"{claim} ({bounds}): too close to call, so the points are yours.", evidence=numbers
-        )
-    if race.trouble or decision.verdict != "fail":
-        why = ", ".join(race.trouble) or f"{len(race.pairs)} pairs are too few"
-        return dataclasses.replace(withheld(f"the timing can't be trusted: {why}"), evidence=numbers)
-    if any(one.fp64_instructions for one in resources):
-        hint = "The compiled kernel has double-precision instructions: which constant isn't a float32?"
-    elif any(one.spill_load_bytes + one.spill_store_bytes for one in resources):
-        hint = "The compiled kernel spills registers to memory: what does each thread keep?"
-    else:
-        hint = "Which array does the kernel read most often, and do neighbouring threads read neighbouring words of it?"
-    return dataclasses.replace(
-        lost(FaultKind.WRONG_VALUES, f"Only {claim} ({bounds}).", hint), fault=None, evidence=numbers
-    )
-
-
-def _judge_cpu(task: Task, item: Item, evidence: TaskEvidence) -> Verdict:
-    races = evidence.measurement.races if evidence.measurement is not None else ()
-    times = [candidate for race in races for candidate, _ in race.pairs]
-    if not times or item.threshold is None:
-        return withheld(evidence.failure or f"{task.function} wasn't timed")
-    if evidence.cpu_time_ms is None:
-        return withheld(evidence.oracle_failure or f"{item.baseline} wasn't timed")
-    time_ms = statistics.median(times)
-    speedup = evidence.cpu_time_ms / time_ms
-    numbers = {
-        "time_ms": round(time_ms, 4),
-        "cpu_time_ms": round(evidence.cpu_time_ms, 3),
-        "speedup": round(speedup, 2),
-    }
-    claim = f"{speedup:.1f} times as fast as {item.baseline}, {item.threshold:g} asked for"
-    if speedup >= item.threshold:
-        return Verdict(Status.EARNED, f"{claim}.", evidence=numbers)
-    hint = "How many threads are there, and how many of them have work to do?"
-    return dataclasses.replace(lost(FaultKind.WRONG_VALUES, f"Only {claim}.", hint), fault=None, evidence=numbers)
-
-
-def _numbers(race: Race, decision: Decision, resources: Sequence[Resources]) -> dict[str, Any]:
-    time_ms = statistics.median(candidate for candidate, _ in race.pairs)
-    numbers: dict[str, Any] = {
-        "workload": race.workload,
-        "speedup": round(decision.speedup, 3),
-        "lower": round(decision.lower, 3),
-        "upper": round(decision.upper, 3),
-        "pairs": decision.pairs,
-        "time_ms": round(time_ms, 4),
-        f"{race.baseline}_ms": round(statistics.median(base for _, base in race.pairs), 4),
-        "gflop_s": round(race.flops / time_ms / 1e6, 1),
-    }
-    numbers |= {f"{name}_ms": round(value, 4) for name, value in race.peers.items()}
-    if race.peers.get("cudnn"):
-        numbers["share_of_cudnn"] = round(race.peers["cudnn"] / time_ms, 3)
-    if resources:
-        numbers["registers"] = max(one.registers for one in resources)
-        numbers["spill_bytes"] = sum(one.spill_load_bytes + one.spill_store_bytes for one in resources)
-    if race.trouble:
-        numbers["trouble"] = ", ".join(race.trouble)
-    return numbers
+def _judge_structure(
+    task: Task, item: Item, evidence: TaskEvidence, verdicts: Mapping[str, Verdict]
+) -> Verdict:  # fmt: skip
+    """Judges the kernels that the speed workload launches: the ones that are timed."""
+    cases = [case for other in task.items if other.kind in TIMED_KINDS for case in _of(other, evidence)]
+    plans = {plan.case: plan for plan in evidence.plans.plans}
+    for case in cases:
+        fault = _fault_of(task, case, evidence, planned=case.id in plans)
+        if fault is not None:
+            return judge.of_fault(fault)
+    if gate := _answers_gate(task, verdicts, "The compiled code"):
+        return gate
+    if not evidence.plans.compiled:
+        return Verdict(Status.PENDING, NEEDS_COMPILER)
+    for case in cases:
+        if case.id not in plans:
+            return withheld(evidence.failure or f"case {case.id} wasn't planned")
+        found = judge_structure(
+            item, plans[case.id], evidence.plans.kernels, evidence.resources, evidence.structures
+        )  # fmt: skip
+        if found.status is not Status.EARNED or case is cases[-1]:
+            return found
+    return withheld("no workload was drawn")
 
 
 def _combine(verdicts: Sequence[Verdict]) -> Verdict:
@@ -304,7 +271,7 @@ def _item_score(rubric: Rubric, task: Task, item: Item, verdict: Verdict) -> Ite
         task=task.id,
         item=item.id,
         title=item.title,
-        points=float(item.points) if verdict.status is Status.EARNED else 0.0,
+        points=_points(item, verdict),
         max_points=float(item.points),
         status=verdict.status,
         reason=_plain(verdict.reason),
@@ -314,6 +281,12 @@ def _item_score(rubric: Rubric, task: Task, item: Item, verdict: Verdict) -> Ite
         line=verdict.line,
         evidence=verdict.evidence,
     )
+
+
+def _points(item: Item, verdict: Verdict) -> float:
+    if verdict.status is not Status.EARNED:
+        return 0.0
+    return float(item.points) if verdict.points is None else min(float(verdict.points), float(item.points))
 
 
 def _plain(text: str) -> str:

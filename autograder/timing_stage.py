@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from autograder import assemble, ladder, launch, turns
+from autograder import assemble, calibration, ladder, launch, turns
+from autograder.calibration import trust
 from autograder.evidence import Case, Kernel, Measurement, PlanSet
-from autograder.rubric import Task
+from autograder.rubric import TIMED_KINDS, Task
 from gpulabs import convolution, devices
 from gpulabs.errors import GraderError
 
@@ -24,6 +26,8 @@ def measure_task(
 ) -> Measurement:
     """Runs a task's cases on the GPU, and its race if it has a speed item; a race has the GPU to itself.
 
+    A race with trusted signs of trouble is measured again; see `autograder.calibration.trust`.
+
     Args:
         task: The rubric's task.
         plans: Validated plans.
@@ -37,9 +41,9 @@ def measure_task(
     Raises:
         GraderError: The launcher failed for a reason that is not the submission's.
     """
-    race, rungs = _race(task, cases), {}
+    race, rungs = _race(task, cases, architecture), {}
     if race:
-        wanted = (race.baseline, *race.peers)
+        wanted = (race.baseline, *filter(None, [race.high]), *race.peers)
         kernels: dict[str, Kernel] = {}
         for name in wanted:
             kernels |= ladder.plan_for(ladder.rung(name), _case(cases, race.case))[1]
@@ -53,26 +57,53 @@ def measure_task(
         progress("launch", f"{task.id}: waiting for another grading's turn on the GPU")
 
     with turns.turn(devices.identity(), alone=race is not None, waiting=waiting):
-        return launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+        measured = launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
+        if race is None:
+            return measured
+        raced = [case for case in cases if case.id == race.case]
+
+        def again() -> Measurement:
+            progress("launch", f"{task.id}: measuring again, the first timing can't be trusted")
+            return launch.measure(plans, cubins, raced, arrays, work, race=race, ladder_cubins=rungs)
+
+        return trust.until_trusted(measured, again, calibration.current()[0])
 
 
 def _case(cases: Sequence[Case], name: str) -> Case:
     return next(case for case in cases if case.id == name)
 
 
-def _race(task: Task, cases: Sequence[Case]) -> launch.RaceSpec | None:
+def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSpec | None:
     for item in task.items:
         case = next((case for case in cases if case.item == item.id), None)
-        if item.kind != "speedup" or case is None or item.baseline is None or item.threshold is None:
+        low = item.baseline if item.kind == "speedup" else item.low
+        if item.kind not in TIMED_KINDS or case is None or low is None:
             continue
         y_shape = convolution.output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
+        raced = (low, item.high)
         return launch.RaceSpec(
             case=case.id,
-            baseline=item.baseline,
-            threshold=item.threshold,
+            baseline=low,
+            threshold=item.threshold or 0.0,
             workload=f"{'x'.join(map(str, case.x_shape))} * {'x'.join(map(str, case.w_shape[:3]))}->{case.w_shape[3]}",
             flops=float(convolution.flops(y_shape, case.w_shape)),
             bytes=float(convolution.min_bytes(case.x_shape, case.w_shape, y_shape)),
-            peers=tuple(name for name in ladder.NAMES if name != item.baseline),
+            peers=tuple(name for name in ladder.NAMES if name not in raced and _runs(name, case, architecture)),
+            high=item.high or "",
+            curve=item.curve,
         )
     return None
+
+
+def _runs(name: str, case: Case, architecture: str) -> bool:
+    """Whether a rung takes these shapes and this GPU; one that doesn't is left out of the picture."""
+    rung = ladder.rung(name)
+    try:
+        ladder.plan_for(rung, case)
+    except GraderError:
+        return False
+    return _number(rung.target) <= _number(architecture)
+
+
+def _number(architecture: str) -> int:
+    return int(re.sub(r"\D", "", architecture))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -55,6 +56,29 @@ class Table:
         if not (value > 0 and math.isfinite(value)):
             raise self.fail(key, f"{value!r} must be a positive number")
         return value
+
+    def not_negative(self, key: str) -> float:
+        """Reads a finite number from 0."""
+        value: float = self.get(key, _NUMBERS)
+        if not (value >= 0 and math.isfinite(value)):
+            raise self.fail(key, f"{value!r} must be a number from 0")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Reads true or false."""
+        value: bool = self.get(key, (bool,))
+        return value
+
+    def steps(self, key: str) -> tuple[tuple[float, float], ...]:
+        """Reads a list of [position, points], both growing, positions above 0 and up to 1."""
+        value = self.get(key, (list,))
+        pairs = [tuple(one) for one in value if type(one) is list and len(one) == 2]
+        numbers = all(type(number) in _NUMBERS and number > 0 for pair in pairs for number in pair)
+        if not pairs or len(pairs) != len(value) or not numbers or max(pair[0] for pair in pairs) > 1:
+            raise self.fail(key, f"expected [[position, points], ...], positions above 0 and up to 1, got {value!r}")
+        if any(later[0] <= one[0] or later[1] <= one[1] for one, later in itertools.pairwise(pairs)):
+            raise self.fail(key, "positions and points must grow from step to step")
+        return tuple((float(position), float(points)) for position, points in pairs)
 
     def count(self, key: str, default: int | None = None) -> int:
         """Reads a whole number from 1."""

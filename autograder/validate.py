@@ -26,6 +26,10 @@ MAX_THREADS = 1024
 MAX_BLOCK = (1024, 1024, 64)
 MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_SHARED_BYTES = 48 << 10
+"""Of a block, on every GPU and without asking."""
+SHARED_KIB = {70: 96, 72: 96, 75: 64, 80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 110: 227, 120: 99}
+"""Compute capability -> KiB of shared memory that a block gets when its launch asks for it (`opt-in`), static and
+dynamic together. Source: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"."""
 MAX_PTX_CHARACTERS = 2_000_000
 MAX_GLOBAL_BYTES = 4096
 """Of global variables: the tables of sin and cos (24 to 144 bytes) fit, remembered results don't."""
@@ -54,6 +58,9 @@ SPECIAL_REGISTERS = frozenset(("tid", "ntid", "ctaid", "nctaid", "laneid", "dyna
 
 VARIABLES = frozenset(("reg", "param", "local", "shared", "const", "global", "align", "pred", "b", "u", "s", "f", "v"))
 """Words of a variable's declaration, digits left off."""
+
+TUNING = frozenset(("maxnreg", "maxntid", "reqntid", "minnctapersm"))
+"""What max_registers and launch_bounds of @cuda.jit become."""
 
 REGISTERS = re.compile(r"(?:p|r|rs|rd|rq|f|fd|h|hh|b|temp|tmp|SP|SPL)\d*")
 """Names that a register may have after its %, so that none can pose as one of the GPU's own."""
@@ -91,13 +98,23 @@ _DECLARED = re.compile(r"%(\w+)")
 _VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+[\w$]+((?:\[\d*\])*)")
 
 
-def check_plan(plan: Plan, case: Case, kernels: Mapping[str, Kernel] | None = None) -> Fault | None:
+def shared_limit(architecture: str | None) -> int:
+    """Most bytes of shared memory that a block gets on an architecture, e.g. `sm_90`; None for the largest of any."""
+    if architecture is None:
+        return max(SHARED_KIB.values()) << 10
+    return SHARED_KIB.get(int(re.sub(r"\D", "", architecture)), MAX_SHARED_BYTES >> 10) << 10
+
+
+def check_plan(
+    plan: Plan, case: Case, kernels: Mapping[str, Kernel] | None = None, most_shared: int = MAX_SHARED_BYTES
+) -> Fault | None:
     """Holds a plan to its limits.
 
     Args:
         plan: As the worker wrote it; already decoded, so its types are right.
         case: What it should be a plan for.
         kernels: By key; when given, each launch must name one and pass what its PTX expects.
+        most_shared: Most bytes of dynamic shared memory that a block gets.
 
     Returns:
         The first fault, or None. Plans of plain functions, without arrays, pass.
@@ -105,7 +122,7 @@ def check_plan(plan: Plan, case: Case, kernels: Mapping[str, Kernel] | None = No
     problem = _arrays_problem(plan, case) if case.x_shape else None
     if problem is None:
         for number, launch in enumerate(plan.launches, start=1):
-            problem = _launch_problem(launch, plan, kernels)
+            problem = _launch_problem(launch, plan, kernels, most_shared)
             if problem:
                 problem = f"launch {number}: {problem}"
                 break
@@ -163,7 +180,7 @@ def _array_problem(index: int, spec: ArraySpec, arrays: tuple[ArraySpec, ...]) -
     return None
 
 
-def _launch_problem(launch: Launch, plan: Plan, kernels: Mapping[str, Kernel] | None) -> str | None:
+def _launch_problem(launch: Launch, plan: Plan, kernels: Mapping[str, Kernel] | None, most_shared: int) -> str | None:
     for name, size, limit in (("grid", launch.grid, MAX_GRID), ("block", launch.block, MAX_BLOCK)):
         for axis, given, most in zip("xyz", size, limit, strict=True):
             if not 1 <= given <= most:
@@ -171,8 +188,8 @@ def _launch_problem(launch: Launch, plan: Plan, kernels: Mapping[str, Kernel] | 
     threads = math.prod(launch.block)
     if threads > MAX_THREADS:
         return f"block {launch.block} has {threads} threads, a block holds at most {MAX_THREADS}"
-    if not 0 <= launch.shared_bytes <= MAX_SHARED_BYTES:
-        return f"{launch.shared_bytes} bytes of dynamic shared memory, a block gets at most {MAX_SHARED_BYTES}"
+    if not 0 <= launch.shared_bytes <= most_shared:
+        return f"{launch.shared_bytes} bytes of dynamic shared memory, a block gets at most {most_shared}"
     for position, argument in enumerate(launch.arguments, start=1):
         if argument.array is None:
             if argument.type not in SCALARS or not _fits(argument.scalar, argument.type):
@@ -262,7 +279,7 @@ def _directive_problem(each: Statement) -> str | None:
         return None if set(names) <= VARIABLES and "shared" in names else "uses a variable that is defined elsewhere"
     if names == ["pragma"]:
         return None if each.text == '.pragma "nounroll"' else "holds a pragma that the grader does not know"
-    if names and (names == ["branchtargets"] or set(names) <= VARIABLES):
+    if names and (set(names) <= TUNING or names == ["branchtargets"] or set(names) <= VARIABLES):
         return None
     return f"holds a declaration that the grader does not know: {each.text[:40]}"
 

@@ -18,7 +18,7 @@ def record(benchmark: str, command: str, results: dict[str, Any]) -> dict[str, A
     """A benchmark's record: what ran, where, when, and its results.
 
     Args:
-        benchmark: Its name, e.g. `lab1_ladder`.
+        benchmark: Its name, e.g. `ladder`.
         command: The command that repeats it.
         results: Its own fields.
     """

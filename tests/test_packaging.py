@@ -33,7 +33,7 @@ def test_the_wheel_holds_what_a_student_needs(wheel):
     for name in (
         "gpulabs/py.typed",
         "gpulabs/cli.py",
-        "gpulabs/recorded/lab1_ladder.json",
+        "gpulabs/recorded/ladder.json",
         "gpulabs/_labs/lab1_conv_kernel/lab1_conv_kernel.ipynb",
         "autograder/rubrics/lab1_conv_kernel.toml",
         "autograder/worker/__init__.py",

@@ -7,20 +7,32 @@
     vectorised   16 bytes a load, from global and from shared memory
     buffered     the next tile arrives by asynchronous copies while this one is computed
 
+and, beside it,
+
+    few_channels the first layer of a network, which memory limits
+    winograd     F(2x2, 3x3): fewer multiplications, float32
+    tensor_core  TF32: lower precision, far more multiplications a second
+
 `autograder.build.ladder` makes the files from `solutions/*/ladder`; `layout` says how they are laid out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from autograder.evidence import Argument, ArraySpec, Case, Kernel, Launch, Plan
 from autograder.ladder.layout import ARGUMENTS, Step, Variant, fits, grid, product, sizes
 from gpulabs.errors import GraderError
 
 NAMES = ("naive", "coalesced", "tiled", "blocked", "vectorised", "buffered")
+"""From the bottom to the top; where one does not fit a convolution, the rung below stands in for it."""
+BESIDE = ("few_channels",)
+"""Kernels beside the ladder: for a first layer, by another algorithm, in another precision."""
+ALL = NAMES + BESIDE
 MAX_GRID = (2**31 - 1, 65535, 65535)
 
 
@@ -63,20 +75,38 @@ def rung(name: str) -> Rung:
         ptx = {kernel: (folder / f"{kernel}.ptx").read_text(encoding="utf-8") for kernel in kernels}
         return Rung(variants=variants, ptx=ptx, **data)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        known = ", ".join(NAMES)
+        known = ", ".join(ALL)
         raise GraderError(
             f"ladder: can't read rung {name!r} ({error}); there are {known}; rebuild with `autograder build`"
         ) from error
 
 
-def read_variant(data: dict[str, object]) -> Variant:
+def read_variant(data: dict[str, Any]) -> Variant:
     """Makes a variant from its JSON, which has lists for tuples."""
-    variant = Variant(**data)  # type: ignore[arg-type]
     steps = tuple(
         Step(**{key: tuple(value) if isinstance(value, list) else value for key, value in step.items()})
-        for step in variant.steps  # type: ignore[attr-defined]
+        for step in data["steps"]
     )
-    return Variant(steps, variant.needs, {name: tuple(shape) for name, shape in variant.temporaries.items()})
+    return Variant(steps, data["needs"], {name: tuple(shape) for name, shape in data["temporaries"].items()})
+
+
+def obstacle(name: str, case: Case, architecture: str) -> str:
+    """Says why a rung itself can't run a case on a GPU; empty where it can.
+
+    Args:
+        name: The rung.
+        case: A case with arrays.
+        architecture: e.g. `sm_75`.
+    """
+    found = rung(name)
+    if _number(found.target) > _number(architecture):
+        return f"needs {found.target}, this GPU is {architecture}"
+    known = sizes(case)
+    return "" if any(fits(variant, known) for variant in found.variants) else "does not take these shapes"
+
+
+def _number(architecture: str) -> int:
+    return int(re.sub(r"\D", "", architecture))
 
 
 def plan_for(of: Rung, case: Case) -> tuple[Plan, dict[str, Kernel]]:

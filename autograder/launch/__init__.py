@@ -13,6 +13,7 @@ the process that the parent kills; an illegal access ruins that process's contex
     request.py   what the parent asks, what the child answers
     trouble.py   signs that a timing can't be trusted
     profiled.py  one cuDNN plan alone, for a profiler
+    survey.py    the ladder and cuDNN on one workload, for `autograder calibrate`: a program of its own
     cudnn.py     cuDNN's own time, when its Python front end is installed
 """
 

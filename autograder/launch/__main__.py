@@ -81,6 +81,7 @@ def serve_race(gpu: Gpu, request: Request, asked: RaceRequest, kernels: dict[str
             asked.seed,
             lambda: events.send("tick", RACE),
             lambda: throttled(request.device),
+            asked.curve,
         )
         track.close()
     except KernelFault as error:

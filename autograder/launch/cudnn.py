@@ -96,7 +96,14 @@ def convolution(x_shape: Sequence[int], w_shape: Sequence[int], y_shape: Sequenc
 
 
 def time_convolution(
-    gpu: CudaGpu, what: Convolution, x: Array, w: Array, expected: Array | None = None, budget_s: float = 10.0
+    gpu: CudaGpu,
+    what: Convolution,
+    x: Array,
+    w: Array,
+    expected: Array | None = None,
+    budget_s: float = 10.0,
+    *,
+    tf32: bool = False,
 ) -> Timing:
     """Times cuDNN's best float32 plan.
 
@@ -107,6 +114,7 @@ def time_convolution(
         w: Filter, HWIO float32.
         expected: Right output, NHWC; plans that give another one are left out.
         budget_s: Plans not tried by then are not tried.
+        tf32: Allow plans on tensor cores.
 
     Returns:
         The timing, or one without times whose note says why.
@@ -125,7 +133,7 @@ def time_convolution(
         cudnn.set_stream(handle=handle, stream=gpu.stream)
         for layout in LAYOUTS:
             try:
-                session = Session(cudnn, handle, gpu, what, layout, x, w)
+                session = Session(cudnn, handle, gpu, what, layout, x, w, tf32=tf32)
                 try:
                     found = _time_layout(session, layout, expected, deadline)
                 finally:
@@ -164,8 +172,8 @@ def arrange(x: Array, w: Array, layout: str) -> tuple[Array, Array]:
     return np.ascontiguousarray(x), np.ascontiguousarray(w.transpose(3, 0, 1, 2))
 
 
-def build_graph(cudnn: Any, handle: Any, what: Convolution, layout: str) -> Any:
-    """A graph of one convolution with its candidate plans, TF32 deselected."""
+def build_graph(cudnn: Any, handle: Any, what: Convolution, layout: str, *, tf32: bool = False) -> Any:
+    """A graph of one convolution with its candidate plans; without `tf32` those on tensor cores are deselected."""
     float32 = cudnn.data_type.FLOAT
     (n, h, width, c), (r, s, _, k), (_, h_out, w_out, _) = what.x_shape, what.w_shape, what.y_shape
     top, bottom, left, right = what.pads
@@ -192,7 +200,8 @@ def build_graph(cudnn: Any, handle: Any, what: Convolution, layout: str) -> Any:
     graph.build_operation_graph()
     graph.create_execution_plans([cudnn.heur_mode.A, cudnn.heur_mode.B, cudnn.heur_mode.FALLBACK])
     notes = cudnn.numerical_note
-    graph.deselect_numeric_notes([notes.TENSOR_CORE, notes.DOWN_CONVERT_INPUTS, notes.REDUCED_PRECISION_REDUCTION])
+    unwanted = [notes.REDUCED_PRECISION_REDUCTION]
+    graph.deselect_numeric_notes(unwanted if tf32 else [notes.TENSOR_CORE, notes.DOWN_CONVERT_INPUTS, *unwanted])
     graph.check_support()
     return graph
 
@@ -201,10 +210,19 @@ class Session:
     """A graph in one layout, with its tensors in GPU memory; close it to free them."""
 
     def __init__(
-        self, cudnn: Any, handle: Any, gpu: CudaGpu, what: Convolution, layout: str, x: Array, w: Array
+        self,
+        cudnn: Any,
+        handle: Any,
+        gpu: CudaGpu,
+        what: Convolution,
+        layout: str,
+        x: Array,
+        w: Array,
+        *,
+        tf32: bool = False,
     ) -> None:
         """Builds the graph and uploads x and w as the layout wants them."""
-        self.graph = build_graph(cudnn, handle, what, layout)
+        self.graph = build_graph(cudnn, handle, what, layout, tf32=tf32)
         self._handle, self._gpu, self._what, self._layout = handle, gpu, what, layout
         self._memory = contextlib.ExitStack()
         host_x, host_w = arrange(x, w, layout)

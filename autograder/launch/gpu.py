@@ -18,6 +18,9 @@ import numpy.typing as npt
 from autograder.evidence import FaultKind
 from gpulabs.errors import GraderError, MissingGpuError, MissingPackageError
 
+PLAIN_SHARED_BYTES = 48 << 10
+"""Dynamic shared memory of a block beyond this has to be asked for."""
+
 Bytes = npt.NDArray[np.uint8]
 
 ANSWERS: dict[str, tuple[FaultKind, bool, str]] = {
@@ -125,6 +128,7 @@ class CudaGpu:
         except Exception as error:
             raise MissingGpuError(f"no usable GPU: {error}") from error
         self._stream = self._device.create_stream()
+        self._raw_device = driver.CUdevice(device)
         self._raw_stream = driver.CUstream(int(self._stream.handle))
         major, minor = self._device.compute_capability
         self.name = str(self._device.name)
@@ -179,8 +183,10 @@ class CudaGpu:
         self, kernel: Any, grid: tuple[int, ...], block: tuple[int, ...], shared_bytes: int, values: Sequence[Any]
     ) -> None:
         """Launches in stream order."""
+        key = id(kernel), grid, block, shared_bytes
+        if shared_bytes > PLAIN_SHARED_BYTES and key not in self._configs:
+            self._allow_shared(kernel, shared_bytes)
         try:
-            key = grid, block, shared_bytes
             if key not in self._configs:  # made once: in a timed run it would only delay the launch
                 self._configs[key] = self._core.LaunchConfig(grid=grid, block=block, shmem_size=shared_bytes)
             config = self._configs[key]
@@ -194,6 +200,15 @@ class CudaGpu:
                     "holds: use fewer threads a block"
                 )
             raise fault from error
+
+    def _allow_shared(self, kernel: Any, shared_bytes: int) -> None:
+        """Asks for more dynamic shared memory than a block gets unasked."""
+        attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        handle = getattr(kernel, "handle", None) or kernel._handle  # a property since cuda.core 1.0
+        if isinstance(handle, self._driver.CUfunction):  # what older ones load
+            self._call(self._driver.cuFuncSetAttribute(handle, attribute, shared_bytes))
+        else:
+            self._call(self._driver.cuKernelSetAttribute(attribute, shared_bytes, handle, self._raw_device))
 
     def mark(self) -> Any:
         """Records a timing event in stream order."""

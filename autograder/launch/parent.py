@@ -46,12 +46,14 @@ class RaceSpec:
     Attributes:
         case: The case whose plan and inputs are raced; it is measured for correctness first.
         baseline: Rung of the ladder that it must beat.
-        threshold: Speedup baseline / candidate asked for.
+        threshold: Speedup baseline / candidate asked for; 0 for a race between two rungs.
         workload: Human-readable shapes.
         flops: Of the workload.
         bytes: Fewest bytes that it must move.
         peers: Other rungs whose medians stand beside it.
         cudnn: Whether cuDNN's time does too.
+        high: The upper rung of a race between two, the baseline being the lower.
+        curve: Its steps, (position, points).
     """
 
     case: str
@@ -62,6 +64,8 @@ class RaceSpec:
     bytes: float = 0.0
     peers: tuple[str, ...] = ()
     cudnn: bool = True
+    high: str = ""
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 def measure(
@@ -123,11 +127,11 @@ def measure(
     asked = _race_request(race, by_id[raced.id], plan_set.task, raced, device) if race and raced else None
     code = {**cubins, **(ladder_cubins or {})}
     used = {launch.kernel for plan in plans for launch in plan.launches}
-    kernels = {key: replace(kernel, ptx="") for key, kernel in plan_set.kernels.items() if key in used}
+    kernels = {key: replace(kernel, ptx="", lined_ptx="") for key, kernel in plan_set.kernels.items() if key in used}
     if asked and raced:
         for name in asked.rungs:
             _, theirs = ladder.plan_for(ladder.rung(name), raced)
-            kernels |= {key: replace(kernel, ptx="") for key, kernel in theirs.items()}
+            kernels |= {key: replace(kernel, ptx="", lined_ptx="") for key, kernel in theirs.items()}
     files = _write_cubins(kernels, code, work_dir)
     while plans or asked:
         where = str(arrays_dir), str(work_dir)
@@ -142,10 +146,12 @@ def measure(
 
 
 def _race_request(race: RaceSpec, plan: Plan, task: str, case: Case, device: int) -> RaceRequest:
-    names = dict.fromkeys((race.baseline, *race.peers))
+    names = dict.fromkeys((race.baseline, *filter(None, [race.high]), *race.peers))
     rungs = {name: ladder.plan_for(ladder.rung(name), case)[0] for name in names}
-    record = Race(task, race.workload, race.baseline, (), flops=race.flops, bytes=race.bytes, trouble=busy(device))
-    return RaceRequest(record, race.case, plan, race.threshold, rungs, race.cudnn, secrets.randbits(32))
+    record = Race(
+        task, race.workload, race.baseline, (), flops=race.flops, bytes=race.bytes, trouble=busy(device), high=race.high
+    )
+    return RaceRequest(record, race.case, plan, race.threshold, rungs, race.cudnn, secrets.randbits(32), race.curve)
 
 
 def _write_cubins(kernels: Mapping[str, Kernel], code: Mapping[str, bytes], work_dir: Path) -> dict[str, str]:

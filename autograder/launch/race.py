@@ -1,4 +1,4 @@
-"""The race: a submission's plan against a rung of the ladder, pair by pair, in one process.
+"""The race: a submission's plan against one rung of the ladder, or two, round by round in one process.
 
 Before every timed run all outputs and temporaries of all contenders are poisoned (no right answer
 is left in memory to be copied), constants are restored, and L2 is flushed by a memset of at least
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autograder.curve import Standing, Steps, decide_curve
 from autograder.decision import LOOKS, Verdict, decide
 from autograder.evidence import ArraySpec, Plan, Race
 from autograder.launch.arena import Arena
@@ -128,63 +129,69 @@ def run_race(
     seed: int,
     tick: Callable[[], None],
     trouble: Callable[[], tuple[str, ...]],
+    curve: Steps = (),
 ) -> Race:
-    """Measures pairs until `autograder.decision` has its verdict, then the peers.
+    """Measures rounds until `autograder.decision` or `autograder.curve` has its verdict, then the peers.
 
     Args:
-        race: What is raced; its pairs are ignored.
-        threshold: The speedup asked for.
+        race: What is raced, with the upper rung's name if there is one; its pairs are ignored.
+        threshold: The speedup asked for, where there is no upper rung.
         track: Where.
-        names: Candidate, baseline, then peers.
+        names: Candidate, baseline, the upper rung if there is one, then peers.
         judged: The output that the judge has seen for set 0.
         seed: Of the order of runs; drawn by the parent.
         tick: Called after each pair, so that the parent sees life.
         trouble: Asked after each look.
+        curve: Steps of a race between two rungs.
 
     Returns:
-        The race with pairs, wrong outputs, peers' medians and signs of trouble.
+        The race with pairs or rounds, wrong outputs, peers' medians and signs of trouble.
     """
-    candidate, baseline, *peers = names
+    racers, peers = names[: 3 if race.high else 2], names[3 if race.high else 2 :]
     expected = [np.roll(np.roll(judged, s, axis=0), s, axis=-1) for s in range(SETS)]
     order, wrong = random.Random(seed), 0
-    pairs: list[tuple[float, float]] = []
+    rounds: list[tuple[float, ...]] = []
     signs, looks = set(race.trouble), [count for count, _ in LOOKS]
     for name in names:
         for run in range(WARM_UPS):
             track.run(name, run % SETS)
             tick()
-
-    def timed_candidate(which: int) -> float:
-        nonlocal wrong
-        elapsed = track.run(candidate, which)
-        wrong += not same(track.output(candidate).reshape(judged.shape), expected[which])
-        return elapsed
-
-    while len(pairs) < LOOKS[-1][0]:
-        first = order.random() < 0.5
-        for candidate_first in (first, not first):  # ABBA or BAAB: drift falls on both alike
-            which = len(pairs) % SETS
-            if candidate_first:
-                mine = timed_candidate(which)
-                theirs = track.run(baseline, which)
-            else:
-                theirs = track.run(baseline, which)
-                mine = timed_candidate(which)
-            pairs.append((mine, theirs))
+    while len(rounds) < LOOKS[-1][0]:
+        turns = order.sample(racers, len(racers))
+        for one_way in (turns, turns[::-1]):  # ABBA: drift falls on all alike
+            which = len(rounds) % SETS
+            times: dict[str, float] = {}
+            for name in one_way:
+                times[name] = track.run(name, which)
+                if name == racers[0]:
+                    wrong += not same(track.output(name).reshape(judged.shape), expected[which])
+            rounds.append(tuple(times[name] for name in racers))
             tick()
-        if looks and len(pairs) >= looks[0]:
+        if looks and len(rounds) >= looks[0]:
             looks.pop(0)
             signs.update(trouble())
-            if decide(pairs, threshold).verdict is not Verdict.UNDECIDED:
+            if _settled(rounds, threshold, curve):
                 break
     wrong += not track.guards_intact()
-    medians = {baseline: statistics.median(theirs for _, theirs in pairs)}
+    medians = {name: statistics.median(times[1 + at] for times in rounds) for at, name in enumerate(racers[1:])}
     for name in peers:
         medians[name] = statistics.median(track.run(name, run % SETS) for run in range(PEER_RUNS))
         tick()
     return replace(
-        race, pairs=tuple(pairs), wrong_outputs=wrong, peers=race.peers | medians, trouble=tuple(sorted(signs))
+        race,
+        pairs=tuple((times[0], times[1]) for times in rounds),
+        rounds=tuple((times[0], times[1], times[2]) for times in rounds) if race.high else (),
+        wrong_outputs=wrong,
+        peers=race.peers | medians,
+        trouble=tuple(sorted(signs)),
     )
+
+
+def _settled(rounds: Sequence[tuple[float, ...]], threshold: float, curve: Steps) -> bool:
+    if curve:
+        three = [(mine, low, high) for mine, low, high in rounds]
+        return decide_curve(three, curve).standing is not Standing.UNDECIDED
+    return decide([(mine, theirs) for mine, theirs, *_ in rounds], threshold).verdict is not Verdict.UNDECIDED
 
 
 def same(got: Array, expected: Array) -> bool:

@@ -32,10 +32,11 @@ class RaceRequest:
         race: Task, workload, baseline, FLOPs and bytes; no pairs yet.
         case: Id of the case whose inputs are raced.
         plan: The candidate's plan of that case.
-        threshold: Speedup that the test asks for.
-        rungs: Name -> plan of each rung that runs: the baseline first, then peers.
+        threshold: Speedup that the test asks for; 0 for a race between two rungs.
+        rungs: Name -> plan of each rung that runs: the baseline first, then the upper rung, then peers.
         cudnn: Whether cuDNN's time is measured too.
         seed: Of the order of runs.
+        curve: Steps (position, points) of a race between two rungs, `race.high` the upper one.
     """
 
     race: Race
@@ -45,6 +46,7 @@ class RaceRequest:
     rungs: dict[str, Plan]
     cudnn: bool
     seed: int
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from gpulabs.devices import nvml_device
 BUSY_PERCENT = 10
 """Utilisation before our own work starts that counts as another process at work."""
 
-LOOKS, PAUSE_S = 4, 0.4
-"""NVML averages over up to a second: what a process of our own did just before has to fade first."""
+LOOKS, PAUSE_S = 6, 0.4
+"""NVML averages over up to a second, and says so up to a second later: what a process of our own did just
+before has to fade first, or the race would be measured again for nothing."""
 
 # Bits of nvmlClocksEventReasons. Power capping is left out: small boards reach it in every long
 # kernel, and it slows both sides of an interleaved pair alike.

@@ -8,6 +8,7 @@ Whatever it writes is untrusted; `autograder.planning` reads it back strictly.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -60,6 +61,7 @@ def main(folder: Path) -> None:
     for task in request["tasks"]:
         name = task["id"]
         events.write("enter", name, case=None, stage="host")
+        compiler.lines = bool(task.get("lines"))
         cells = [(str(cell[0]), str(cell[1])) for cell in task["cells"]]
         namespace = run_cells(name, cells, limits["host_s"])
         if isinstance(namespace, Fault):
@@ -94,6 +96,7 @@ def _run_cases(
     told: set[str] = set()
     for case in cases:
         events.write("enter", name, case=case.id, stage="host")
+        compiler.sign = functools.partial(events.write, "enter", name, case=case.id, stage="host")
         if task["kind"] == "function":
             plan = plan_value_case(function, case, limits["host_s"])
         else:

@@ -21,18 +21,19 @@ class TimeIsUpError(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupts the main thread's Python after so many seconds."""
+    """Interrupts the main thread's Python after so many seconds; a limit around this one waits meanwhile."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise TimeIsUpError
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def place(error: BaseException) -> tuple[str | None, int | None]:

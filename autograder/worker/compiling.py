@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autograder.evidence import Fault, FaultKind, Kernel
-from autograder.worker.cells import describe
+from autograder.worker.cells import TimeIsUpError, describe, time_limit
+
+COMPILE_S = 25.0
+"""For one kernel; 2 s are usual for a thousand unrolled multiply-adds. Below `planning.QUIET_S`, so that it is told."""
 
 
 class CompileError(Exception):
@@ -46,7 +49,12 @@ class Compiler:
         self._cc = compute_capability
         self._enabled = enabled
         self.kernels: dict[str, Kernel] = {}
-        self._fast: dict[tuple[int, tuple[Any, ...]], str] = {}
+        self.sign: Callable[[], None] = lambda: None
+        """Called before each compilation, which takes time: a sign of life."""
+        self.lines = False
+        """Whether kernels are compiled with line numbers too."""
+        # The functions are kept: a kernel that a factory makes anew would else get the number of one that is gone.
+        self._fast: dict[tuple[int, tuple[Any, ...]], tuple[Any, str]] = {}
 
     def key(self, kernel: Any, arguments: Sequence[Any]) -> str:
         """Compiles a kernel for these arguments if it is new, and returns its key.
@@ -64,21 +72,67 @@ class Compiler:
         types = tuple(_type_of(argument) for argument in arguments)
         known = self._fast.get((id(function), types))
         if known:
-            return known
+            return known[1]
         options = getattr(kernel, "targetoptions", {})
         fastmath = bool(options.get("fastmath"))
+        self.sign()
         try:
-            ptx, _ = cuda.compile(
-                function, types, device=False, abi="numba", cc=self._cc, output="ptx", fastmath=fastmath
-            )
+            with time_limit(COMPILE_S):
+                ptx, _ = cuda.compile(
+                    function, types, device=False, abi="numba", cc=self._cc, output="ptx", fastmath=fastmath
+                )
+            ptx = with_bounds(ptx, options)
+        except TimeIsUpError:
+            text = f"kernel {function.__name__} takes more than {COMPILE_S:g} s to compile: unroll fewer loops."
+            place = _cell_of(function), function.__code__.co_firstlineno
+            raise CompileError(Fault(FaultKind.DOES_NOT_COMPILE, text, *place)) from None
         except Exception as error:
             raise CompileError(_compile_fault(function, error)) from error
+        entry = re.search(r"\.visible \.entry ([\w$]+)", ptx)
         digest = hashlib.sha256(ptx.encode()).hexdigest()[:8]
         key: str = f"{function.__name__}-{digest}"
-        entry = re.search(r"\.visible \.entry ([\w$]+)", ptx)
-        self.kernels[key] = _record(function, entry.group(1) if entry else "", ptx)
-        self._fast[id(function), types] = key
+        self.kernels[key] = _record(
+            function, entry.group(1) if entry else "", ptx, self._lined(function, types, fastmath)
+        )
+        self._fast[id(function), types] = function, key
         return key
+
+    def _lined(self, function: Any, types: tuple[Any, ...], fastmath: bool) -> str:
+        if not self.lines:
+            return ""
+        from numba import cuda
+
+        self.sign()
+        try:
+            with time_limit(COMPILE_S):
+                ptx, _ = cuda.compile(
+                    function, types, device=False, abi="numba", cc=self._cc, output="ptx", fastmath=fastmath,
+                    lineinfo=True,
+                )  # fmt: skip
+        except (Exception, TimeIsUpError):  # the kernel itself did compile: without lines, then
+            return ""
+        return str(ptx)
+
+
+def with_bounds(ptx: str, options: Mapping[str, Any]) -> str:
+    """Writes `max_registers` and `launch_bounds` of @cuda.jit into the entry, where the assembler obeys them.
+
+    Numba gives the first to its own linker and the second to a compiler call that older versions lack.
+
+    Raises:
+        ValueError: They are no whole numbers, or too many.
+    """
+    bounds = options.get("launch_bounds")
+    sizes = [] if bounds is None else list(bounds) if isinstance(bounds, tuple | list) else [bounds]
+    registers = options.get("max_registers")
+    if len(sizes) > 2 or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(f"launch_bounds={bounds!r}: give threads a block, or (threads, blocks a multiprocessor)")
+    if registers is not None and (type(registers) is not int or registers < 1):
+        raise ValueError(f"max_registers={registers!r}: give a whole number of registers a thread")
+    words = [f".{name} {size}" for name, size in zip(("maxntid", "minnctapersm"), sizes, strict=False)]
+    if registers and not sizes:  # with launch bounds, these decide, as they do in Numba
+        words.append(f".maxnreg {registers}")
+    return re.sub(r"(\.visible \.entry [^{]*?\))\s*\{", rf"\1\n{' '.join(words)}\n{{", ptx, count=1) if words else ptx
 
 
 def _type_of(argument: Any) -> Any:
@@ -99,8 +153,8 @@ def _cell_of(function: Any) -> str | None:
     return filename[len("<cell ") : -1] if filename.startswith("<cell ") else None
 
 
-def _record(function: Any, entry: str, ptx: str) -> Kernel:
-    return Kernel(function.__name__, entry, ptx, _cell_of(function), function.__code__.co_firstlineno)
+def _record(function: Any, entry: str, ptx: str, lined_ptx: str = "") -> Kernel:
+    return Kernel(function.__name__, entry, ptx, _cell_of(function), function.__code__.co_firstlineno, lined_ptx)
 
 
 def _constraint_place(error: Exception) -> tuple[str | None, int | None]:

@@ -22,6 +22,8 @@ from autograder.worker.symbolic import SymbolicArray, SymbolicError, shape_of
 MAX_LAUNCHES = 64
 MAX_ARRAYS = 128
 MAX_CONSTANTS = 4096
+KEPT_OPTIONS = ("device", "fastmath", "inline", "max_registers", "launch_bounds")
+"""Of @cuda.jit; the others say how to compile, which the grader does in its own way. The simulator takes three."""
 FORALL_THREADS = 128
 """Threads a block for kernel.forall(n), where Numba would ask the device's occupancy calculator."""
 
@@ -125,6 +127,7 @@ class Recorder:
             threads = tpb or FORALL_THREADS
             return Configured(kernel, ((ntasks + threads - 1) // threads, threads, stream, sharedmem))
 
+        kept = KEPT_OPTIONS[:3] if _simulated() else KEPT_OPTIONS
         kind = _kernel_class()
         kind.__getitem__, kind.configure, kind.forall = subscript, configure, forall
         _guard_bare_call(kind)
@@ -134,7 +137,7 @@ class Recorder:
             if options.get("link"):
                 raise SymbolicError("links foreign code into a kernel: write the kernel in Python")
             # A signature would compile at once, for a device that is not here; types come with the launch.
-            keep = {name: options[name] for name in ("device", "fastmath", "inline") if name in options}
+            keep = {name: options[name] for name in kept if name in options}
             return jit(function, **keep) if callable(function) else jit(**keep)
 
         fakes: dict[str, Any] = {
@@ -156,10 +159,14 @@ class Recorder:
             setattr(dispatcher, "get_current_device", fakes["get_current_device"])  # noqa: B010 (not in its type)
 
 
-def _kernel_class() -> Any:
+def _simulated() -> bool:
     from numba.core import config
 
-    if config.ENABLE_CUDASIM:
+    return bool(config.ENABLE_CUDASIM)
+
+
+def _kernel_class() -> Any:
+    if _simulated():
         from numba.cuda.simulator.kernel import FakeCUDAKernel
 
         return FakeCUDAKernel

@@ -7,6 +7,8 @@ times faster, in an order that is always the same.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import sys
 import threading
 from collections import defaultdict
@@ -16,6 +18,7 @@ from typing import Any
 import greenlet
 import numpy as np
 from numba.cuda.simulator import kernel as sim_kernel
+from numba.cuda.simulator import kernelapi
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 from numba.cuda.simulator.kernelapi import Dim3
 
@@ -23,6 +26,7 @@ from autograder.evidence import Case, Coalescing, Fault, FaultKind, Launch, Outc
 from autograder.worker.cells import TimeIsUpError, describe, place, time_limit
 
 SECTOR_BYTES = 32
+REQUEST_BYTES = 128
 WARP = 32
 POISON = np.array(0x7FC0DEAD, np.uint32).view(np.float32)[()]
 """A NaN with a payload of its own: an output that still holds it was never written."""
@@ -50,7 +54,11 @@ class Traffic:
         self._counts: dict[tuple[Any, ...], int] = defaultdict(int)
 
     def add(self, array: int, store: bool, byte: int, size: int, frame: Any) -> None:
-        """Notes one thread's access; the n-th time at one place of the code is one request of its warp."""
+        """Notes one thread's access; the n-th time at one place of the code is one request of its warp.
+
+        Memory serves 128 bytes at a time, so that an access of 16 bytes is a request for every 8 threads: 4 sectors
+        are ideal for it too.
+        """
         thread: Any = threading.current_thread()
         block = (thread.blockIdx.x, thread.blockIdx.y, thread.blockIdx.z)
         # By line, not by bytecode: Python moves f_lasti when it specialises a hot instruction.
@@ -58,7 +66,8 @@ class Traffic:
         counter = (block, thread.thread_id, site)
         turn = self._counts[counter]
         self._counts[counter] = turn + 1
-        sectors = self._sectors[block, thread.thread_id // WARP, site, turn]
+        together = WARP if size <= 8 else REQUEST_BYTES // size
+        sectors = self._sectors[block, thread.thread_id // together, site, turn]
         sectors.add(byte // SECTOR_BYTES)
         sectors.add((byte + size - 1) // SECTOR_BYTES)
 
@@ -84,6 +93,13 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
             # Two frames up: the kernel, above the array's wrapper and this class's own method.
             self._traffic.add(self._number, store, offset, ary.itemsize, sys._getframe(3))
 
+    def note_vector(self, index: int, count: int, store: bool) -> None:
+        """Notes one access to several neighbouring elements at a flat index: `load4` and its like."""
+        size, frame = self._ary.itemsize, sys._getframe(1)
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("gpulabs.intrinsics"):
+            frame = frame.f_back  # up to the kernel, above the intrinsic and its helpers
+        self._traffic.add(self._number, store, index * size, count * size, frame)
+
     def __getitem__(self, index: Any) -> Any:
         value = super().__getitem__(index)
         self._note(index, store=False)
@@ -95,8 +111,32 @@ class TracedArray(FakeCUDAArray):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Makes the simulator let the threads of a block take turns."""
+    """Makes the simulator let the threads of a block take turns, and gives it a shared memory that knows more."""
     sim_kernel.BlockManager = TurnTaking
+    kernelapi.FakeCUDAShared = Shared
+
+
+class Shared:
+    """Shared memory of a block: the simulator's own knows neither `alignment` nor dynamic arrays of NumPy's types.
+
+    What was never written is poison: a tile with a hole gives NaN here, and on a GPU what another block left.
+    """
+
+    def __init__(self, dynshared_size: int) -> None:
+        self._arrays: dict[tuple[str, int], Any] = {}
+        self._dynamic = np.full(-(-dynshared_size // 4), POISON, np.float32)
+        self._bytes = dynshared_size
+
+    def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Any:
+        """One array for each line of code; all dynamic ones (shape 0) are the same memory."""
+        kind = np.dtype(kernelapi.numpy_support.as_dtype(dtype) if isinstance(dtype, kernelapi.types.Type) else dtype)
+        if shape == 0:
+            return self._dynamic.view(np.uint8)[: self._bytes // kind.itemsize * kind.itemsize].view(kind)
+        caller = sys._getframe(1)
+        place = caller.f_code.co_filename, caller.f_lineno
+        if place not in self._arrays:
+            self._arrays[place] = np.full(shape, POISON if kind.kind == "f" else 0x5A, kind)
+        return self._arrays[place]
 
 
 class Turns(sim_kernel.BlockThread):  # type: ignore[misc]
@@ -156,11 +196,12 @@ def uses_barrier(function: Any, seen: set[int] | None = None) -> bool:
     seen.add(id(code))
     if BARRIERS & set(code.co_names):
         return True
-    return any(
-        uses_barrier(value, seen)
-        for value in (function.__globals__.get(name) for name in code.co_names)
-        if hasattr(value, "fn") or hasattr(value, "__code__")
-    )
+    named = [function.__globals__.get(name) for name in code.co_names]
+    named += [getattr(value, name, None) for value in named if inspect.ismodule(value) for name in code.co_names]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # a name that its factory has not set yet
+            named.append(cell.cell_contents)
+    return any(uses_barrier(value, seen) for value in named if hasattr(value, "fn") or hasattr(value, "__code__"))
 
 
 def run_plan(

@@ -12,6 +12,7 @@ from gpulabs import terminal
 from gpulabs.exit_codes import ExitCode
 
 app = terminal.new_app("GPU labs: get a lab, check your work the way it will be graded, hand it in.")
+bench_app = terminal.new_app("Measure kernels on this machine's GPU.")
 data_app = terminal.new_app("List, fetch and find the data sets of the labs.")
 
 
@@ -21,6 +22,13 @@ class Device(StrEnum):
     AUTO = "auto"
     GPU = "gpu"
     SIMULATOR = "simulator"
+
+
+class Padding(StrEnum):
+    """How borders are padded."""
+
+    SAME = "same"
+    VALID = "valid"
 
 
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="The lab, e.g. lab1.", show_default=False)]
@@ -110,6 +118,7 @@ def submit(
     return notebooks.submit(lab, notebook, name, folder, as_json)
 
 
+app.add_typer(bench_app, name="bench")
 app.add_typer(data_app, name="data")
 
 
@@ -123,6 +132,44 @@ def version(as_json: AsJson = False) -> int:
     else:
         print(f"gpulabs {__version__}")
     return ExitCode.OK
+
+
+@bench_app.callback()
+def bench() -> None:
+    """Measure kernels on this machine's GPU."""  # a group of its own, also while it holds one command
+
+
+@bench_app.command("conv")
+def bench_conv(
+    shape: Annotated[
+        str,
+        typer.Option(
+            metavar="SHAPE",
+            help="NxHxWxC*RxSxC->K, or lab1 to lab4 (the CNN's layers), medium, large; several with commas, or all.",
+        ),
+    ] = "medium",
+    stride: Annotated[int, typer.Option(min=1, help="Stride of both axes.")] = 1,
+    padding: Annotated[Padding, typer.Option(metavar="same|valid", help="As TensorFlow means it.")] = Padding.VALID,
+    rungs: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these rungs of the ladder; otherwise all.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=5, max=1000, help="Timed runs of each kernel.")] = 30,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Also draw the roofline with every kernel.")
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="No GPU: show what was recorded on another one.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Time the ladder of convolution kernels beside cuDNN and PyTorch.
+
+    Every kernel's answer is checked first. Exit code 4: there is no GPU (`--recorded` needs none); 3: the shape
+    can't be read.
+    """
+    from gpulabs.commands import bench
+
+    return bench.conv(shape, stride, padding.value, rungs, runs, figure, recorded, as_json)
 
 
 @data_app.command("list")

@@ -81,12 +81,33 @@ KNOWN_ROOFS = (
 )
 RECORDED_ROOF = KNOWN_ROOFS[2]
 
+TENSOR_PEAKS_GFLOPS = {
+    "NVIDIA H200": 494_700,
+    "NVIDIA H100 PCIe": 378_000,
+    "NVIDIA H100": 494_700,
+    "NVIDIA A100": 156_000,
+    "NVIDIA L40S": 183_000,
+    "NVIDIA L4": 60_000,
+    "NVIDIA A10": 62_500,
+    "NVIDIA GeForce RTX 4090": 82_600,
+    "NVIDIA GeForce RTX 3090": 35_600,
+}
+"""Vendors' published peaks of TF32 on tensor cores, without sparsity; on Hopper only `wgmma` reaches them."""
+
 
 def known_roof(device_name: str) -> Roof | None:
     """The published roof of a device, by the name that its driver gives; None if not listed."""
     for roof in KNOWN_ROOFS:
         if roof.name.lower() in device_name.lower():
             return Roof(roof.peak_gflops, roof.bandwidth_gb_s, device_name)
+    return None
+
+
+def tensor_peak_gflops(device_name: str) -> float | None:
+    """The published TF32 peak of a device's tensor cores, GFLOP/s; None if it has none or is not listed."""
+    for name, peak in TENSOR_PEAKS_GFLOPS.items():
+        if name.lower() in device_name.lower():
+            return float(peak)
     return None
 
 

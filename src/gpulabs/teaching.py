@@ -140,7 +140,7 @@ def measure(function: Callable[..., Any], x: Any, w: Any, *arguments: Any) -> fl
     return gflops
 
 
-def recorded(*kernels: str, name: str = "lab1_ladder", folder: Path | None = None) -> dict[str, float]:
+def recorded(*kernels: str, name: str = "ladder", folder: Path | None = None) -> dict[str, float]:
     """Prints times recorded on a GPU, for those who have none, and returns GFLOP/s by kernel.
 
     Args:

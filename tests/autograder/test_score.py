@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autograder import cases, rubric
+from autograder.calibration import review
 from autograder.evidence import (
     Coalescing,
     Fault,
@@ -22,6 +23,7 @@ from autograder.evidence import (
 )
 from autograder.result import Status
 from autograder.score import TaskEvidence, score
+from gpulabs.roofline import Roof
 
 LAB1 = rubric.load("lab1")
 LOST, EARNED, PENDING, WITHHELD = Status.LOST, Status.EARNED, Status.PENDING, Status.WITHHELD
@@ -161,6 +163,28 @@ def test_trouble_on_the_machine_withholds_a_failure_and_keeps_a_pass():
     failed = one("conv_coalesced", "speed", found, decide_as("fail"))
     assert failed.status is WITHHELD
     assert "throttling" in failed.reason
+
+
+def test_rungs_that_this_gpu_can_not_tell_apart_withhold_the_points_until_it_is_calibrated():
+    found = evidence("conv_coalesced", "gpu")
+    race = replace(found.measurement.races[0], peers={"naive": 1.0, "coalesced": 0.9})
+    found = replace(found, measurement=replace(found.measurement, races=(race,)))
+
+    open_ = one("conv_coalesced", "speed", found, decide_as("fail"))
+
+    assert open_.status is WITHHELD
+    assert "only 1.11 times as fast as naive (in the same run)" in open_.reason
+    assert "`autograder calibrate`" in open_.reason
+    assert one("conv_coalesced", "speed", found).status is EARNED
+    assert one("conv_coalesced", "exact", spoil(found, "conv_coalesced-exact-0")).status is LOST
+
+
+def test_faster_than_the_roof_is_flagged_and_earned():
+    roof = review.Yardstick(roof=Roof(1.0, 1.0, "a slow GPU"))
+    found = replace(evidence("conv_coalesced", "gpu"), yardstick=roof)
+    speed = one("conv_coalesced", "speed", found)
+    assert speed.status is EARNED
+    assert "direct float32 convolution needs at least" in speed.evidence["flag"]
 
 
 def test_a_slow_kernel_with_doubles_gets_that_hint():

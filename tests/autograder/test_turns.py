@@ -69,7 +69,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
 @pytest.mark.parametrize("race", [False, True])
 def test_only_a_task_with_a_race_has_the_gpu_alone(tmp_path, monkeypatch, race):
     """Two jobs of one process, on a fake GPU, launch at the same time unless one of them is timed."""
-    spec = types.SimpleNamespace(baseline="naive", peers=(), case="c") if race else None
+    spec = types.SimpleNamespace(baseline="naive", high="", peers=(), case="c") if race else None
     beside, most, lock = [0], [0], threading.Lock()
 
     def measure(*_, **__):
@@ -81,10 +81,10 @@ def test_only_a_task_with_a_race_has_the_gpu_alone(tmp_path, monkeypatch, race):
             beside[0] -= 1
         return Measurement("t", "gpu")
 
-    monkeypatch.setattr(timing_stage, "_race", lambda task, cases: spec)
+    monkeypatch.setattr(timing_stage, "_race", lambda task, cases, architecture: spec)
     monkeypatch.setattr(timing_stage, "_case", lambda cases, name: None)
     monkeypatch.setattr(timing_stage.ladder, "rung", lambda name: None)
-    monkeypatch.setattr(timing_stage.ladder, "plan_for", lambda rung, case: (None, None))
+    monkeypatch.setattr(timing_stage.ladder, "plan_for", lambda rung, case: (None, {}))
     assembled = types.SimpleNamespace(faults={}, code=dict)
     monkeypatch.setattr(timing_stage.assemble, "assemble", lambda kernels, architecture: assembled)
     monkeypatch.setattr(launch, "measure", measure)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lab1_ladder import kernel_times_ms, show
+from benchmarks.ladder import kernel_times_ms, show
 from benchmarks.record import record, table, write
 
 NCU = """==PROF== Connected to process 7
@@ -42,14 +42,9 @@ def test_table_by_hand() -> None:
     )
 
 
-def test_profiler_stands_beside_cudnn_only() -> None:
-    row = {"median_ms": 1.0, "low_ms": 0.9, "high_ms": 1.1, "gflops": 2000.0, "share_of_cudnn": 1.0}
-    shape = {
-        "workload": "w",
-        "rows": [{"kernel": kernel, **row} for kernel in ("naive", "cudnn")],
-        "peers": {"cudnn": {"profiler": {"kernel_ms": 0.98}}},
-    }
-    naive, cudnn = show([shape]).splitlines()[2:]
-    assert "0.980" in cudnn
-    assert "0.980" not in naive
-    assert "2.00" in naive
+def test_tensor_cores_are_compared_with_cudnn_in_tf32() -> None:
+    row = {"low_ms": 0.9, "high_ms": 1.1, "gflops": 2000.0, "error": None, "registers": 0, "spill_bytes": 0}
+    times = {"buffered": 2.0, "cudnn": 1.0, "tensor_core": 0.5, "cudnn_tf32": 0.1}
+    rows = [{"kernel": kernel, "median_ms": time_ms, **row} for kernel, time_ms in times.items()]
+    cells = [line.split("|")[6].strip() for line in show([{"workload": "w", "rows": rows}]).splitlines()[2:]]
+    assert cells == ["0.500", "1.00", "0.200", "1.00"]

@@ -68,7 +68,7 @@ def test_shrink_averages_squares() -> None:
 def test_recorded_prints_a_table_and_returns_gflops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"kernel": "naive", "median_ms": 13.4, "gflops": 1100.0}]
     record = {"device": {"gpu": "NVIDIA H100 80GB HBM3"}, "rows": rows}
-    (tmp_path / "lab1_ladder.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "ladder.json").write_text(json.dumps(record), encoding="utf-8")
     assert teaching.recorded(folder=tmp_path) == {"naive": 1100.0}
     out = capsys.readouterr().out
     assert "H100" in out
@@ -80,7 +80,7 @@ def test_recorded_says_when_there_is_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
 ) -> None:
     if content is not None:
-        (tmp_path / "lab1_ladder.json").write_text(content, encoding="utf-8")
+        (tmp_path / "ladder.json").write_text(content, encoding="utf-8")
     assert teaching.recorded(folder=tmp_path) == {}
     assert "No recorded GPU times" in capsys.readouterr().out
 

@@ -26,7 +26,7 @@ W_TILE, X_PATCH, TOTAL, HALF = TAPS * FILTERS, PIXELS * CHANNELS, PIXELS * 8, FI
 
 VARIANTS = (
     Variant(
-        (Step("few_channels", (THREADS, 1, 1), ("n*h_out*w_out", "k", "1"), (BLOCK_PIXELS, FILTERS, 1), resident=4),),
+        (Step("few_channels", (THREADS, 1, 1), ("n*h_out*w_out", "k", "1"), (BLOCK_PIXELS, FILTERS, 1), resident=6),),
         needs={"c": CHANNELS, "r": SIZE, "s": SIZE, "k_multiple": 4},
     ),
 )
@@ -39,8 +39,7 @@ def few_channels(x, w, y, stride, pad_top, pad_left):
     total = cuda.local.array(TOTAL, float32)
     mine_x = cuda.local.array(X_PATCH, float32)
     mine_w = cuda.local.array(8, float32)
-    top = cuda.local.array(PIXELS, np.int32)
-    left = cuda.local.array(PIXELS, np.int32)
+    meets = cuda.local.array(PIXELS, np.int32)  # bit r: row r of the filter meets the image; bit 8 + s: column s
     window = cuda.local.array(PIXELS, np.int32)
     height, width, filters = int32(x.shape[1]), int32(x.shape[2]), int32(y.shape[3])
     area, pixels = int32(y.shape[1] * y.shape[2]), int32(y.shape[0] * y.shape[1] * y.shape[2])
@@ -58,17 +57,22 @@ def few_channels(x, w, y, stride, pad_top, pad_left):
         m = min(int32(m0 + p * APART), int32(pixels - 1))
         n = int32(m // area)
         i = int32(int32(m - n * area) // int32(y.shape[2]))
-        top[p] = int32(i * stride - pad_top)
-        left[p] = int32((m - n * area - i * y.shape[2]) * stride - pad_left)
-        window[p] = int32(((n * height + top[p]) * width + left[p]) * CHANNELS)
+        top = int32(i * stride - pad_top)
+        left = int32((m - n * area - i * y.shape[2]) * stride - pad_left)
+        window[p] = int32(((n * height + top) * width + left) * CHANNELS)
+        meets[p] = int32(0)
+        for t in range(SIZE):
+            if top + t >= 0 and top + t < height:
+                meets[p] = int32(meets[p] | 1 << t)
+            if left + t >= 0 and left + t < width:
+                meets[p] = int32(meets[p] | 256 << t)
     for i in range(TOTAL):
         total[i] = np.float32(0)
     for r in range(SIZE):
         for s in range(SIZE):
-            tap = int32(int32(r * width + s) * CHANNELS)
+            tap, both = int32(int32(r * width + s) * CHANNELS), int32(1 << r | 256 << s)
             for p in range(PIXELS):  # all loads first: a thread waits for them once
-                row, column = int32(top[p] + r), int32(left[p] + s)
-                inside = row >= 0 and row < height and column >= 0 and column < width
+                inside = int32(meets[p] & both) == both
                 for c in range(CHANNELS):
                     mine_x[p * CHANNELS + c] = load1(x, int32(window[p] + tap + c)) if inside else np.float32(0)
             for c in range(CHANNELS):

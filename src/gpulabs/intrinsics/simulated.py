@@ -10,7 +10,6 @@ import threading
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 
 def load1(array: Any, index: int) -> Any:
@@ -22,6 +21,7 @@ def load1(array: Any, index: int) -> Any:
     flat = getattr(array, "_ary", array).reshape(-1)
     if not 0 <= index < flat.size:
         raise IndexError(f"load1: index {index}, in an array of {flat.size} floats")
+    _tell(array, index, 1, store=False)
     return flat[index]
 
 
@@ -31,7 +31,7 @@ def load4(array: Any, index: int) -> tuple[Any, Any, Any, Any]:
     Raises:
         IndexError: They don't all lie in the array, or the index is no multiple of 4.
     """
-    floats = _floats("load4", array, index)
+    floats = _floats("load4", array, index, store=False)
     return floats[0], floats[1], floats[2], floats[3]
 
 
@@ -41,7 +41,7 @@ def store4(array: Any, index: int, a: Any, b: Any, c: Any, d: Any) -> None:
     Raises:
         IndexError: They don't all lie in the array, or the index is no multiple of 4.
     """
-    _floats("store4", array, index)[:] = a, b, c, d
+    _floats("store4", array, index, store=True)[:] = a, b, c, d
 
 
 def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
@@ -50,7 +50,8 @@ def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
     Raises:
         IndexError: They don't all lie in their arrays, or an index is no multiple of 4.
     """
-    _floats("copy4_async", shared, i)[:] = _floats("copy4_async", source, j) if valid else 0
+    found = _floats("copy4_async", source, j, store=False) if valid else 0
+    _floats("copy4_async", shared, i, store=True)[:] = found
 
 
 def commit_copies() -> None:
@@ -83,20 +84,28 @@ def mma_tf32(
     g, t = lane // 4, lane % 4
     a[g, t], a[g + 8, t], a[g, t + 4], a[g + 8, t + 4] = (_truncated(value) for value in (a0, a1, a2, a3))
     b[t, g], b[t + 4, g] = _truncated(b0), _truncated(b1)
-    cuda.syncthreads()
+    thread.syncthreads()
     d = a[[g, g + 8]] @ b[:, [2 * t, 2 * t + 1]]
-    cuda.syncthreads()  # before a lane may bring its next fragment
+    thread.syncthreads()  # before a lane may bring its next fragment
     return c0 + d[0, 0], c1 + d[0, 1], c2 + d[1, 0], c3 + d[1, 1]
 
 
-def _floats(name: str, array: Any, index: int) -> Any:
-    """A view of the four floats at a flat index."""
+def _floats(name: str, array: Any, index: int, *, store: bool) -> Any:
+    """A view of the four floats at a flat index; an array that counts its traffic hears of it."""
     flat = getattr(array, "_ary", array).reshape(-1)
     if index % 4:
         raise IndexError(f"{name}: index {index} is no multiple of 4; 16-byte accesses must be aligned")
     if not 0 <= index <= flat.size - 4:
         raise IndexError(f"{name}: index {index} and the three after it, in an array of {flat.size} floats")
+    _tell(array, index, 4, store=store)
     return flat[index : index + 4]
+
+
+def _tell(array: Any, index: int, floats: int, *, store: bool) -> None:
+    """Tells an array that counts its traffic (a class of the grader's) of an access that goes past its own methods."""
+    item = getattr(array, "_item", array)
+    if hasattr(type(item), "note_vector"):
+        item.note_vector(index, floats, store)
 
 
 def _truncated(value: Any) -> Any:

@@ -1,0 +1,244 @@
+"""Grades one submission again and again on a GPU: same grade each time? how long, and how much of it is the kernel?
+
+    PYTHONPATH=src:. python -m benchmarks.regrade --times 100 --out benchmarks/results/regrade.json
+
+The path is that of `autograder grade`: a folder of copies, `classroom.grade_all`, a results folder; fresh secret
+cases and a fresh process on the GPU each time, the oracle resident as in a class. Only the task with the race is
+graded. Gradings run `--jobs` at a time: planning and simulation overlap, races take turns on the GPU, so that
+the GPU's own stage sets the pace. No points depend on cuDNN's time, which is measured after the race and takes
+over a second: it is left out unless `--cudnn` asks for it. `--budget-s` stops handing out more when time is up.
+
+Overhead has two meanings, and both are recorded: the whole grading beside the GPU time of its timed runs, and
+the kernel's time in the race beside the same kernel launched by Numba itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from autograder import classroom, launch, path, rubric
+from autograder.decision import decide
+from autograder.evidence import Measurement, Race
+from autograder.examples import read_example
+from autograder.result import Result
+from autograder.rubric import Item, Task
+from autograder.store import Store
+from benchmarks import record
+from benchmarks.lab1_grading import ROOT, _notebook
+
+LAB, TASK = "lab1_conv_kernel", "conv_coalesced"
+SUBMISSION = ROOT / "tests/submissions/correct" / LAB / "plain.py"
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.regrade --times 100 --out benchmarks/results/regrade.json"
+DIGITS = 5
+
+
+class Witness:
+    """Stands before a function that measures, passes everything through, and remembers races and times."""
+
+    def __init__(self, measure: Callable[..., Measurement]) -> None:
+        self._measure, self._lock = measure, threading.Lock()
+        self.races: list[Race] = []
+        self.seconds: list[float] = []
+
+    def __call__(self, *arguments: Any, **options: Any) -> Measurement:
+        """Measures."""
+        began = time.monotonic()
+        found = self._measure(*arguments, **options)
+        with self._lock:
+            self.races += found.races
+            self.seconds.append(time.monotonic() - began)
+        return found
+
+
+def main() -> int:
+    """Grades, records, prints; the exit status says whether 99 % of the gradings agree."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--budget-s", type=float, default=270.0)
+    parser.add_argument("--submission", type=Path, default=SUBMISSION, help="an example of tests/submissions")
+    parser.add_argument("--task", default=TASK, help="the task to grade")
+    parser.add_argument("--device", default="gpu", help="simulator: a rehearsal without races")
+    parser.add_argument("--cudnn", action="store_true", help="measure cuDNN's time, too, as a plain grading does")
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.bare:
+        return _bare(options.submission, options.task)
+    task_stage = Witness(path.measure_task)
+    child = Witness(launch.measure if options.cudnn else without_cudnn(launch.measure))
+    path.measure_task, launch.measure = task_stage, child
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gpulabs-regrade-") as folder:
+        results = _grade(options, Path(folder), began + options.budget_s)
+    seconds = time.monotonic() - began
+    task = rubric.load(LAB).task(options.task)
+    found = summary(task, results, task_stage.races, child.seconds)
+    found |= {"lab": LAB, "task": options.task, "submission": options.submission.stem}
+    found |= {"jobs": options.jobs, "cudnn": options.cudnn}
+    found["seconds"] |= {"all": round(seconds, 1)}
+    found["kernel_ms"]["bare"] = bare_ms(options.submission, options.task) if options.device == "gpu" else None
+    record.write(options.out, record.record("regrade", COMMAND, found))
+    _print(found)
+    return int(found["same"] < 0.99 * found["gradings"])
+
+
+def without_cudnn(measure: Callable[..., Measurement]) -> Callable[..., Measurement]:
+    """`launch.measure` whose races leave cuDNN out."""
+
+    def measured(*arguments: Any, race: launch.RaceSpec | None = None, **options: Any) -> Measurement:
+        asked = None if race is None else dataclasses.replace(race, cudnn=False)
+        return measure(*arguments, race=asked, **options)
+
+    return measured
+
+
+def _grade(options: argparse.Namespace, folder: Path, until: float) -> list[Result]:
+    """Grades copies of the submission as a class."""
+    handed_in = folder / "submissions"
+    handed_in.mkdir()
+    notebook = _notebook(options.submission, folder).read_bytes()
+    for number in range(options.times):
+        (handed_in / f"copy-{number:03}.ipynb").write_bytes(notebook)
+    choices = {"tasks": (options.task,), "device": options.device, "pictures": False}
+    results: list[Result] = []
+    with Store.writing(folder / "results") as store:
+        session = classroom.Session(LAB, store=store, jobs=options.jobs, options=choices)
+        stream = classroom.grade_all(classroom.find(handed_in, LAB), session)
+        for done in stream:
+            results.append(done.result)
+            print(classroom.line(done), file=sys.stderr)
+            if time.monotonic() > until:
+                print(f"stopped after {len(results)} gradings: the time is up", file=sys.stderr)
+                stream.close()
+                break
+    return results
+
+
+def summary(task: Task, results: Sequence[Result], races: Sequence[Race], stage_s: Sequence[float]) -> dict[str, Any]:
+    """What the gradings say: a pure function.
+
+    Args:
+        task: With the speed item.
+        results: Of all gradings.
+        races: Of all gradings.
+        stage_s: Wall times of the GPU's own stage: is it busy? start of a process, cases, race; no waiting for a turn.
+    """
+    grades = collections.Counter(grade(result) for result in results)
+    common, same = grades.most_common(1)[0]
+    speed: Item | None = next((item for item in task.items if item.kind == "speedup"), None)
+    decided = [decide(race.pairs, speed.threshold, final=True) for race in races if speed and speed.threshold]
+    times = sorted(result.duration_s for result in results)
+    timed = [sum(mine + theirs for mine, theirs in race.pairs) for race in races]
+    medians = [statistics.median(mine for mine, _ in race.pairs) for race in races]
+    return {
+        "gradings": len(results),
+        "same": same,
+        "grades": [{"grade": json.loads(text), "times": count} for text, count in grades.most_common()],
+        "points": sum(points for _, points in json.loads(common).values()),
+        "max_points": sum(item.points for item in task.items),
+        "others": [_reasons(result) for result in results if grade(result) != common],
+        "decisions": dict(collections.Counter(str(each.verdict) for each in decided)),
+        "pairs": {
+            "mean": statistics.fmean(each.pairs for each in decided) if decided else 0.0,
+            "most": max((each.pairs for each in decided), default=0),
+        },
+        "speedup": {
+            "least": min((each.speedup for each in decided), default=0.0),
+            "median": statistics.median(each.speedup for each in decided) if decided else 0.0,
+            "most": max((each.speedup for each in decided), default=0.0),
+        },
+        "measured_again": sum(len(race.discarded) for race in races),
+        "troubled": collections.Counter(sign for race in races for sign in (*race.trouble, *race.discarded)),
+        "seconds": {
+            "median": statistics.median(times),
+            "least": times[0],
+            "most": times[-1],
+            "each": times,
+            "gpu_stage_median": round(statistics.median(stage_s), 3) if stage_s else None,
+        },
+        "kernel_ms": {
+            "race": statistics.median(medians) if medians else 0.0,
+            "race_least": min(medians, default=0.0),
+            "race_most": max(medians, default=0.0),
+            "timed": statistics.median(timed) if timed else 0.0,
+        },
+        "races": [
+            {"peers": race.peers, "pairs": [[_digits(mine), _digits(theirs)] for mine, theirs in race.pairs]}
+            for race in races
+        ],
+    }
+
+
+def grade(result: Result) -> str:
+    """What has to be the same: each item's status and points."""
+    return json.dumps({f"{item.task}.{item.item}": [item.status.value, item.points] for item in result.items})
+
+
+def _reasons(result: Result) -> dict[str, Any]:
+    lost = {f"{item.task}.{item.item}": item.reason for item in result.items if item.status.value != "earned"}
+    return {"seed": result.seed, "reasons": lost, "notes": list(result.notes)}
+
+
+def _digits(time_ms: float) -> float:
+    return float(f"{time_ms:.{DIGITS}g}")
+
+
+def bare_ms(submission: Path, task: str) -> float | None:
+    """The submission's kernel on the race's workload, launched by Numba in a process of its own, median ms."""
+    command = [sys.executable, "-m", "benchmarks.regrade", "--bare", "--out", "-", "--task", task]
+    done = subprocess.run(
+        [*command, "--submission", str(submission)], capture_output=True, text=True, timeout=120, check=False
+    )
+    try:
+        return float(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        print(f"no bare time: {done.stderr.strip()[-300:]}", file=sys.stderr)
+        return None
+
+
+def _bare(submission: Path, task: str) -> int:
+    """Runs an example of ours, which is trusted, as a student would in a notebook, and prints its time."""
+    import numpy as np
+    from numba import cuda
+
+    from gpulabs.timing import time_gpu
+
+    load = next(item.workloads[0] for item in rubric.load(LAB).task(task).items if item.workloads)
+    names: dict[str, Any] = {}
+    exec(compile(read_example(submission).cells[task], str(submission), "exec"), names)
+    function = names[rubric.load(LAB).task(task).function]
+    rng = np.random.default_rng(1)
+    x = cuda.to_device(rng.integers(-15, 16, (load.n, load.h, load.w, load.c)).astype(np.float32))
+    w = cuda.to_device(rng.integers(-3, 4, (load.r, load.s, load.c, load.k)).astype(np.float32))
+    timed = dataclasses.asdict(time_gpu(lambda: function(x, w, load.stride, load.padding)))
+    print(timed["median_ms"])
+    return 0
+
+
+def _print(found: dict[str, Any]) -> None:
+    seconds, kernel = found["seconds"], found["kernel_ms"]
+    print(
+        f"{found['same']} of {found['gradings']} gradings agree: {found['points']:g} of {found['max_points']:g} points"
+    )
+    print(f"decisions {found['decisions']}, pairs {found['pairs']}, speedup {found['speedup']}")
+    print(f"one grading {seconds['median']} s (GPU stage {seconds['gpu_stage_median']} s), all {seconds['all']} s")
+    print(f"kernel {kernel['race']:.4g} ms in the race, {kernel['bare']} ms bare; timed runs {kernel['timed']:.4g} ms")
+    for other in found["others"]:
+        print(f"other grade: {json.dumps(other)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

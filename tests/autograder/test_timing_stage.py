@@ -1,0 +1,51 @@
+"""Stage 4 of a task: which measurement of its race counts, on a launcher that is made up."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from autograder import calibration, cases, launch, rubric, timing_stage
+from autograder.evidence import Measurement, Outcome, PlanSet, Race
+from gpulabs import devices
+
+TASK = rubric.load("lab1").task("conv_coalesced")
+CASES = cases.draw(rubric.load("lab1"), 3, "gpu", [TASK.id])
+RACED = next(case for case in CASES if case.item == "speed")
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """A launcher whose first race is troubled; what it was asked to run, call by call."""
+    asked: list[list[str]] = []
+
+    def measure(plans: PlanSet, cubins: Any, chosen: Any, *_: Any, race: launch.RaceSpec, **__: Any) -> Measurement:
+        asked.append([case.id for case in chosen])
+        found = Race(plans.task, race.workload, race.baseline, ((1.0, 2.0),) * 16)
+        found = dataclasses.replace(found, trouble=("too hot",) if len(asked) == 1 else ())
+        return Measurement(plans.task, "gpu", tuple(Outcome(case.id) for case in chosen), (found,))
+
+    assembled = SimpleNamespace(faults={}, code=dict)
+    monkeypatch.setattr(timing_stage.assemble, "assemble", lambda kernels, architecture: assembled)
+    monkeypatch.setattr(timing_stage.trust, "PAUSE_S", 0.0)
+    monkeypatch.setattr(launch, "measure", measure)
+    monkeypatch.setattr(devices, "identity", lambda: "GPU-1")
+    monkeypatch.setattr(calibration, "current", lambda: (None, "not calibrated"))
+    monkeypatch.setattr(timing_stage.turns.tempfile, "gettempdir", lambda: str(tmp_path))
+    return asked
+
+
+def test_troubled_race_is_run_again_alone_and_the_record_says_why(launched: list[list[str]], tmp_path: Path) -> None:
+    told: list[str] = []
+    found = timing_stage.measure_task(
+        TASK, PlanSet(TASK.id), {}, CASES, tmp_path, tmp_path, "sm_90", lambda stage, text: told.append(text)
+    )
+    assert launched == [[case.id for case in CASES], [RACED.id]]
+    (race,) = found.races
+    assert (race.discarded, race.trouble) == (("too hot",), ())
+    assert [outcome.case for outcome in found.outcomes] == [case.id for case in CASES]
+    assert told == ["conv_coalesced: measuring again, the first timing can't be trusted"]
