@@ -27,6 +27,7 @@ SOURCES = {
     "vectorised": "lab2_fast_conv/ladder/vectorised.py",
     "buffered": "lab2_fast_conv/ladder/buffered.py",
     "few_channels": "lab2_fast_conv/ladder/few_channels.py",
+    "winograd": "lab2_fast_conv/ladder/winograd.py",
 }
 """Rung -> its source, below `solutions/`."""
 COMPUTE_CAPABILITY = (7, 5)

@@ -25,7 +25,8 @@ write and read 2.1 GB, which takes an H100 0.65 ms, as long as the products. So 
     thread    2 positions x 8 tiles x 8 filters: 128 sums in registers, as in rung 5's patch
     outputs   a thread has 2 of the 16 positions; through shared memory they meet in the thread that adds them
 
-Needs a 3x3 filter and stride 1; channels and filters are padded with zeros in U. Rounding: see TOLERANCE.
+Needs a 3x3 filter and stride 1. U is padded with zeros to whole rounds and blocks, so any number of channels and
+filters will do. TOLERANCE says how it rounds; an infinity or NaN reaches all four outputs of its tiles.
 
 Source: Winograd, "Arithmetic complexity of computations" (1980); Lavin and Gray (arXiv 1509.09308) made it a
 convolution; blocks of 16 positions in one kernel: Yan et al., "Optimizing batched Winograd convolution on GPUs" (2020).
@@ -43,7 +44,7 @@ TOLERANCE = 5e-6
 4, U's 1 to 9/16; an output adds 9 of their products, 25 in variance where a direct sum has 9. But each of the 9 is a
 sum of C terms, not one of 9 C: adding C terms one by one, each rounded by up to u = 2^-24 of the sum so far, errs by
 u C sqrt(25 / 6) rms. The largest of millions is 5.5 times that, the largest output 5.5 x 3 sqrt(C): 0.7 u sqrt(C),
-1e-6 at 512 channels. Five times as much is allowed. Whole numbers come out exact while the sums of 4 U V fit 24 bits."""
+1e-6 at 512 channels. Five times as much is allowed. Whole numbers come out exact while sums of 4 U V fit 24 bits."""
 
 TILES, FILTERS, CHANNELS, THREADS = 16, 64, 8, 128
 """Of a block: tiles, filters, input channels a round, threads."""
@@ -171,6 +172,16 @@ def multiply(total, start, v, u):
 
 
 @cuda.jit(device=True, inline="always")
+def multiply_channel(tile, total, from_v, from_u, c, v0, u0, v1, u1):
+    """Both positions of channel c, the first already loaded: one set of operands arrives while the other is used."""
+    fetch(tile, int32(from_v ^ (4 * c)) + 2 * V, int32(from_u + c * FILTERS) + 2 * U, v1, u1)
+    multiply(total, 0, v0, u0)
+    # Of the next channel; after the last one these are other floats of the round, which nobody uses.
+    fetch(tile, int32(from_v ^ (4 * c + 4)), int32(from_u + c * FILTERS) + FILTERS, v0, u0)
+    multiply(total, SUMS // 2, v1, u1)
+
+
+@cuda.jit(device=True, inline="always")
 def store_row(y, n, i, j, k, half):
     """The two outputs of one row of a tile, of 4 filters: half times A."""
     filters = int32(y.shape[3])
@@ -203,7 +214,8 @@ def winograd(x, u, y, stride, pad_top, pad_left):
     rounds = int32(int32(channels + CHANNELS - 1) >> 3)
     me, t0, k0 = int32(cuda.threadIdx.x), int32(cuda.blockIdx.y * TILES), int32(cuda.blockIdx.x * FILTERS)
 
-    # The patch that this thread brings: channel c of tile t. A pixel outside is loaded from the edge, zeroed later.
+    # The patch that this thread brings: channel c of tile t. For a pixel outside, one inside is loaded and zeroed
+    # later; for a channel too many the last one, which meets zeros in U.
     c, t = int32(me & 7), int32(me >> 3)
     n, i, j = place(min(int32(t0 + t), int32(tiles - 1)), y)
     mask = int32(FULL)
@@ -232,7 +244,7 @@ def winograd(x, u, y, stride, pad_top, pad_left):
 
     copy_filters(tile, to_u, u, source)
     load_patch(x, d, rows, cols, min(c, int32(channels - 1)))
-    store_patch(tile, uint64(uint32(to_v)), d, mask if c < channels else int32(0))
+    store_patch(tile, uint64(uint32(to_v)), d, mask)
     stage = int32(0)
     for left in range(int32(rounds - 1), int32(-1), int32(-1)):
         wait_copies(0)
@@ -242,21 +254,15 @@ def winograd(x, u, y, stride, pad_top, pad_left):
             copy_filters(tile, int32(to_u + STAGE - stage), u, source)
             load_patch(x, d, rows, cols, min(c, int32(channels - 1)))
         from_v, from_u = int32(stage + get_v), int32(stage + get_u)
-        # Two sets of operands: one is loaded while the other is multiplied. The last load of all is in vain.
         fetch(tile, from_v, from_u, v0, u0)
-        for b in range(int32(0), int32(CHANNELS), int32(2)):
-            fetch(tile, int32(from_v ^ (4 * b)) + 2 * V, from_u + 2 * U, v1, u1)
-            multiply(total, 0, v0, u0)
-            fetch(tile, int32(from_v ^ (4 * b + 4)), from_u + FILTERS, v0, u0)
-            multiply(total, 64, v1, u1)
-            fetch(tile, int32(from_v ^ (4 * b + 4)) + 2 * V, from_u + (2 * U + FILTERS), v1, u1)
-            multiply(total, 0, v0, u0)
-            fetch(tile, int32(from_v ^ (4 * b + 8)), from_u + 2 * FILTERS, v0, u0)
-            multiply(total, 64, v1, u1)
-            from_u = int32(from_u + 2 * FILTERS)
+        for b in range(int32(0), int32(CHANNELS), int32(4)):
+            multiply_channel(tile, total, from_v, from_u, b, v0, u0, v1, u1)
+            multiply_channel(tile, total, from_v, from_u, b + 1, v0, u0, v1, u1)
+            multiply_channel(tile, total, from_v, from_u, b + 2, v0, u0, v1, u1)
+            multiply_channel(tile, total, from_v, from_u, b + 3, v0, u0, v1, u1)
         stage = int32(STAGE - stage)
         if left > 0:
-            store_patch(tile, uint64(uint32(to_v + stage)), d, mask if c < channels else int32(0))
+            store_patch(tile, uint64(uint32(to_v + stage)), d, mask)
     cuda.syncthreads()
 
     # The products, as [position][tile][filter]: then At [...] A, 4 filters of a tile at a time.
