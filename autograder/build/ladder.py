@@ -27,6 +27,8 @@ SOURCES = {
     "vectorised": "lab2_fast_conv/ladder/vectorised.py",
     "buffered": "lab2_fast_conv/ladder/buffered.py",
     "few_channels": "lab2_fast_conv/ladder/few_channels.py",
+    "tensor_core": "lab2_fast_conv/ladder/tensor_core.py",
+    "winograd": "lab2_fast_conv/ladder/winograd.py",
 }
 """Rung -> its source, below `solutions/`."""
 COMPUTE_CAPABILITY = (7, 5)

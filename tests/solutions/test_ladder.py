@@ -30,6 +30,11 @@ CASES = {
         (2, 5, 7, 16, 4, 3, 3, 1, "same"),
         (1, 7, 6, 32, 68, 3, 2, 2, "same"),
     ),
+    "winograd": (
+        (2, 5, 7, 3, 5, 3, 3, 1, "same"),
+        (1, 8, 11, 9, 64, 3, 3, 1, "valid"),
+        (1, 4, 5, 16, 68, 3, 3, 1, "same"),
+    ),
     "few_channels": ((2, 5, 7, 3, 4, 3, 3, 1, "same"), (1, 7, 6, 3, 40, 3, 3, 2, "same")),
 }
 """n, h, w, c, k, r, s, stride, padding: tiny, so that tails and borders are most of it."""
