@@ -30,7 +30,7 @@ from gpulabs.errors import GraderError
 
 NAMES = ("naive", "coalesced", "tiled", "blocked", "vectorised", "buffered")
 """From the bottom to the top; where one does not fit a convolution, the rung below stands in for it."""
-BESIDE = ("few_channels",)
+BESIDE = ("few_channels", "tensor_core")
 """Kernels beside the ladder: for a first layer, by another algorithm, in another precision."""
 ALL = NAMES + BESIDE
 MAX_GRID = (2**31 - 1, 65535, 65535)
