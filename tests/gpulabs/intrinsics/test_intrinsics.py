@@ -120,19 +120,20 @@ def test_other_arrays_are_refused(kind: Any) -> None:
         cuda.compile_ptx(kernel, (kind,), cc=(8, 0))
 
 
-@pytest.mark.parametrize("threads", ["numba", "turns"])
-def test_simulator_agrees_with_numpy(threads: str) -> None:
+@pytest.mark.parametrize("program", [("kernels", "numba"), ("kernels", "turns"), ("page",)], ids=" ".join)
+def test_simulator_agrees_with_numpy(program: tuple[str, ...]) -> None:
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    command = [sys.executable, "-m", "tests.gpulabs.intrinsics.kernels", threads]
+    command = [sys.executable, "-m", f"tests.gpulabs.intrinsics.{program[0]}", *program[1:]]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.returncode) == ("all agree\n", 0), done.stderr[-2000:]
 
 
 @pytest.mark.gpu
 def test_gpu_agrees_with_numpy() -> None:
-    from tests.gpulabs.intrinsics import kernels
+    from tests.gpulabs.intrinsics import kernels, page
 
     kernels.check_all()
+    page.check_all()
 
 
 @pytest.mark.parametrize("index", [-4, 5, 8])
