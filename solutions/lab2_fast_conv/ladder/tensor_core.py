@@ -1,4 +1,4 @@
-"""Rung 8 of the ladder: tensor cores multiply, in TF32.
+"""Beside the ladder: tensor cores multiply, in TF32.
 
 A tensor core multiplies small matrices, and 32 threads feed it together: `mma.sync.m16n8k8` adds a 16x8 matrix times
 an 8x8 matrix to a 16x8 one, 2,048 operations an instruction where an FMA of a warp does 64. It reads float32 but keeps
@@ -9,7 +9,7 @@ an 8x8 matrix to a 16x8 one, 2,048 operations an instruction where an FMA of a w
 Filters are the 16 rows of an mma, pixels its 8 columns, input channels what is summed. So much arithmetic an
 instruction makes everything else the bottleneck. What keeps it small:
 
-    64 x 64 outputs a warp     128 sums in registers a thread; 64 mma need 32 KB... see `multiply`
+    64 x 64 outputs a warp     128 sums a thread, in registers: 16 loads of 16 bytes feed 64 mma
     channels in another order  the sum over channels may be taken in any order, if x and w agree. Lane t holds channels
                                4 t to 4 t + 3 of a pixel by one 16-byte load, and they are k = t and t + 4 of the first
                                mma and of the second. Two neighbouring registers are an mma's pair: nothing is moved
@@ -22,10 +22,12 @@ Rounding: the core cuts x and w after 10 bits, which makes products smaller, all
 be 4.6e-4 of its root mean square with x cut (7.7e-4 with both), of which 3.5e-4 are a bias. `to_tf32` rounds: 2.9e-4
 and no bias, for two cheap instructions a register.
 
-Needs channels in multiples of 4. The rung below computes what this one can't.
+Copies of 16 bytes need channels in multiples of 4. Other numbers of them are padded with zeros first, and y is cut.
 
 Source: the fragments' layout is in the PTX ISA ("mma.m16n8k8"); the pipeline is rung 6's.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from numba import cuda, float32, int32, int64, uint32
@@ -41,6 +43,8 @@ of y's own root mean square, which is at most its largest output. 2^-9 is 6.7 ti
 SLICE, FRAGMENT = 16, 128
 """Input channels that two rows of mma sum; floats of a fragment of 16 filters x 8 channels."""
 PACKERS = 128
+LIMITS = {"max_r": 15, "max_s": 15}
+"""Masks of taps have 16 bits a row and a column."""
 COLUMN = 1 << 16
 """Of a mask of taps: bit r says that row r of the filter meets the image, bit 16 + s that column s does."""
 
@@ -78,6 +82,15 @@ def tensor_core_pack(w, packed, stride, pad_top, pad_left):
         if c + i // 2 < w.shape[2] and k + i % 2 < w.shape[3]:
             mine[i] = to_tf32(w[divide(tap, w.shape[1]), tap % w.shape[1], c + i // 2, k + i % 2])
     store4(packed, 4 * me, mine[0], mine[1], mine[2], mine[3])
+
+
+@cuda.jit
+def tensor_core_resize(source, target, stride, pad_top, pad_left):
+    """Copies images, with zeros as further channels or without the last ones."""
+    c, j, m = cuda.grid(3)
+    if c < target.shape[3] and j < target.shape[2] and m < target.shape[0] * target.shape[1]:
+        n, i = divide(m, target.shape[1]), m % target.shape[1]
+        target[n, i, j, c] = source[n, i, j, c] if c < source.shape[3] else float32(0)
 
 
 def make(pixels, filters, warp_pixels, warp_filters, slices, stages):
@@ -227,14 +240,22 @@ def make(pixels, filters, warp_pixels, warp_filters, slices, stages):
 def variant(name, made, pixels, filters, channels, resident, **needs):
     """The variant of a kernel that `make` made: the filter is packed first, padded to whole tiles."""
     _, threads, shared_bytes = made
-    shape = ("r", "s", f"c^{channels}", f"k^{filters}")
-    packing = Step("tensor_core_pack", (PACKERS, 1, 1), ("*".join(shape), "1", "1"), (4 * PACKERS, 1, 1), ("w", "packed"))
-    arrays = ("x", "w", "y", "packed")
-    step = Step(
-        name, (threads, 1, 1), ("n*h_out*w_out", "k", "1"), (pixels, filters, 1), arrays, shared_bytes, resident
-    )
-    needs = {"c_multiple": 4, "k_multiple": 4, "max_r": 15, "max_s": 15} | needs
-    return Variant((packing, step), needs, {"packed": shape})
+    packed = "r", "s", f"c^{channels}", f"k^{filters}"
+    packing = Step("tensor_core_pack", (PACKERS, 1, 1), ("*".join(packed), "1", "1"), (4 * PACKERS, 1, 1), ("w", "packed"))
+    cover, each = ("n*h_out*w_out", "k", "1"), (pixels, filters, 1)
+    step = Step(name, (threads, 1, 1), cover, each, ("x", "w", "y", "packed"), shared_bytes, resident)
+    return Variant((packing, step), {"c_multiple": 4, "k_multiple": 4, **LIMITS, **needs}, {"packed": packed})
+
+
+def padded(of):
+    """A variant for any number of channels: another's steps, between copies that pad x and cut y."""
+    packing, step = of.steps
+    threads, wide = (4, 64, 1), ("n", "h_out", "w_out", "k^4")
+    before = Step("tensor_core_resize", threads, ("c^4", "w", "n*h"), threads, ("x", "padded"))
+    after = Step("tensor_core_resize", threads, ("k", "w_out", "n*h_out"), threads, ("wide", "y"))
+    step = replace(step, arrays=("padded", "w", "wide", "packed"))
+    temporaries = {**of.temporaries, "padded": ("n", "h", "w", "c^4"), "wide": wide}
+    return Variant((before, packing, step, after), LIMITS, temporaries)
 
 
 NARROW = make(128, 32, 32, 32, slices=1, stages=3)
@@ -249,4 +270,5 @@ VARIANTS = (
     variant("tensor_core_small", SMALL, 64, 64, 16, 5, max_pixels=50000),
     variant("tensor_core_medium", MEDIUM, 128, 64, 32, 3, max_k=64),
     variant("tensor_core", WIDE, 128, 128, 32, 2),
+    padded(variant("tensor_core_narrow", NARROW, 128, 32, 16, 5)),
 )

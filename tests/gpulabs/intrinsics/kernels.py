@@ -101,10 +101,10 @@ def check_all() -> None:
     np.testing.assert_array_equal(cut, -8 * ones)
 
 
-def _run(kernel, *arrays):
+def _run(kernel, *arrays, threads=THREADS):
     """The last array, after one block."""
     on_device = [cuda.to_device(array) for array in arrays]
-    kernel[1, THREADS](*on_device)
+    kernel[1, threads](*on_device)
     return on_device[-1].copy_to_host()
 
 
