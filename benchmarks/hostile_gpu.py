@@ -29,9 +29,10 @@ from autograder.classroom import require_isolation
 from autograder.examples import Example, read_example
 from autograder.result import Result, Status
 from benchmarks import record
-from benchmarks.lab1_grading import LAB, ROOT, _notebook
+from benchmarks.grading import ROOT, _notebook
 
 COMMAND = "PYTHONPATH=src:. python -m benchmarks.hostile_gpu --out benchmarks/results/hostile_gpu.json"
+LAB = "lab1_conv_kernel"
 CORPUS = ROOT / "tests/submissions/hostile" / LAB
 HONEST = ROOT / "tests/submissions/correct" / LAB / "plain.py"
 TASK = "conv_coalesced"
@@ -71,14 +72,14 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, work: Path, began: float) -> dict[str, Any]:
-    honest = _notebook(HONEST, work)
+    honest = _notebook(LAB, HONEST, work)
     before = [_graded(honest, options.device) for _ in range(UNDISTURBED)]
     usual = statistics.median(speeds) if (speeds := [s for one in before if (s := speedup(one))]) else None
     entries, left = [], _chosen(options.only, options.part)
     while left and time.monotonic() - began < options.budget_s:
         file = left.pop(0)
         gpu = _gpu()
-        attack = _graded(_notebook(file, work), options.device)
+        attack = _graded(_notebook(LAB, file, work), options.device)
         after = _graded(honest, options.device)
         entries.append(
             entry(read_example(file), attack, after, usual, options.device) | {"gpu": [vars(gpu), vars(_gpu())]}

@@ -36,7 +36,7 @@ from autograder.result import Result
 from autograder.rubric import Item, Task
 from autograder.store import Store
 from benchmarks import record
-from benchmarks.lab1_grading import ROOT, _notebook
+from benchmarks.grading import ROOT, _notebook
 
 LAB, TASK = "lab1_conv_kernel", "conv_coalesced"
 SUBMISSION = ROOT / "tests/submissions/correct" / LAB / "plain.py"
@@ -109,7 +109,7 @@ def _grade(options: argparse.Namespace, folder: Path, until: float) -> list[Resu
     """Grades copies of the submission as a class."""
     handed_in = folder / "submissions"
     handed_in.mkdir()
-    notebook = _notebook(options.submission, folder).read_bytes()
+    notebook = _notebook(LAB, options.submission, folder).read_bytes()
     for number in range(options.times):
         (handed_in / f"copy-{number:03}.ipynb").write_bytes(notebook)
     choices = {"tasks": (options.task,), "device": options.device, "pictures": False}

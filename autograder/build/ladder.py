@@ -28,7 +28,6 @@ SOURCES = {
     "buffered": "lab2_fast_conv/ladder/buffered.py",
     "tensor_core": "lab2_fast_conv/ladder/tensor_core.py",
     "few_channels": "lab2_fast_conv/ladder/few_channels.py",
-    "tensor_core": "lab2_fast_conv/ladder/tensor_core.py",
     "winograd": "lab2_fast_conv/ladder/winograd.py",
 }
 """Rung -> its source, below `solutions/`."""

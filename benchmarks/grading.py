@@ -1,10 +1,11 @@
-"""Grades Lab 1's solution, release and corpus, and records points and times.
+"""Grades a lab's solution, release and corpus, and records points and times.
 
-    PYTHONPATH=src:. python -m benchmarks.lab1_grading --out lab1_grading.json [--device auto] [--repeat 5]
+    PYTHONPATH=src:. python -m benchmarks.grading lab1 --out benchmarks/results/lab1_grading.json [--jobs 4]
 
-On a GPU this is the recorded run of the foundation: the solution earns all, the release nothing,
-each right submission everything, each wrong one loses exactly the named points; and how long one
-`gpulabs check lab1` takes from start to verdict. The exit status is the number of surprises.
+What a GPU has to show of a lab: the solution earns all, the release nothing, each right submission everything,
+each wrong one loses exactly the named points; and how long one `gpulabs check` takes from start to verdict. With
+`--jobs` submissions are graded side by side; races take turns all the same. The exit status is the number of
+surprises.
 """
 
 from __future__ import annotations
@@ -17,77 +18,88 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from autograder import path
+from autograder import path, rubric
 from autograder.examples import example_notebook, read_example, task_cells
 from autograder.result import Result, Status
 from benchmarks import record
+from benchmarks.solution_notebook import build
 
-LAB = "lab1_conv_kernel"
 ROOT = Path(__file__).parents[1]
-COMMAND = "PYTHONPATH=src:. python -m benchmarks.lab1_grading --out benchmarks/results/lab1_grading.json"
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.grading {0} --out benchmarks/results/{0}_grading.json"
 
 
 def main() -> int:
     """Runs all, writes the record, returns the number of surprises."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("lab", help="its short name, e.g. lab1")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--solution", type=Path, help="its notebook, where jupytext is missing; otherwise it is built")
+    parser.add_argument("--jobs", type=int, default=1, help="submissions graded side by side")
     parser.add_argument("--only", default="", help="comma-separated names of the corpus; then nothing else is done")
     options = parser.parse_args()
+    lab = rubric.load(options.lab).id
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        chosen = [path for path in _corpus() if not options.only or path.stem in options.only.split(",")]
-        found = {} if options.only else _whole_lab(work, options.device, options.repeat)
-        found["corpus"] = [_examine(example, work, options.device) for example in chosen]
+        chosen = [path for path in _corpus(lab) if not options.only or path.stem in options.only.split(",")]
+        found = {} if options.only else _whole_lab(lab, work, options)
+        found["jobs"] = options.jobs
+        with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+            several = [pool.submit(_examine, lab, example, work, options.device) for example in chosen]
+            found["corpus"] = [each.result() for each in several]
     surprises = [entry["name"] for entry in found["corpus"] if not entry["as_expected"]]
     if "whole" in found:
         solution, released = found["whole"]["solution"], found["whole"]["release"]
         if solution["lost"] or solution["withheld"] or released["points"]:
             surprises.append("solution or release")
     found["surprises"] = surprises
-    record.write(options.out, record.record("lab1_grading", COMMAND, found))
-    _print(found)
+    record.write(options.out, record.record(f"{options.lab}_grading", COMMAND.format(options.lab), found))
+    _print(options.lab, found)
     return len(surprises)
 
 
-def _whole_lab(work: Path, device: str, repeat: int) -> dict[str, Any]:
-    right = _notebook(ROOT / "tests/submissions/correct" / LAB / "right.py", work)
-    release = ROOT / "labs" / LAB / f"{LAB}.ipynb"
+def _whole_lab(lab: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    solution = options.solution or work / "solution.ipynb"
+    if options.solution is None:
+        build(lab, solution)
+    release = ROOT / "labs" / lab / f"{lab}.ipynb"
     return {
-        "check": _time_check(right, device, repeat),
-        "whole": {"solution": _staged(right, device), "release": _staged(release, device)},
+        "check": _time_check(options.lab, solution, options.device, options.repeat),
+        "whole": {"solution": _staged(lab, solution, options.device), "release": _staged(lab, release, options.device)},
     }
 
 
-def _corpus() -> list[Path]:
+def _corpus(lab: str) -> list[Path]:
     return [
-        *sorted((ROOT / "tests/submissions/correct" / LAB).glob("*.py")),
-        *sorted((ROOT / "tests/submissions/wrong" / LAB).glob("*.py")),
+        *sorted((ROOT / "tests/submissions/correct" / lab).glob("*.py")),
+        *sorted((ROOT / "tests/submissions/wrong" / lab).glob("*.py")),
     ]
 
 
-def _notebook(example: Path, work: Path) -> Path:
-    released = json.loads((ROOT / "labs" / LAB / f"{LAB}.ipynb").read_text())
-    solution = task_cells((ROOT / "solutions" / LAB / f"{LAB}.py").read_text())
+def _notebook(lab: str, example: Path, work: Path) -> Path:
+    released = json.loads((ROOT / "labs" / lab / f"{lab}.ipynb").read_text())
+    solution = task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text())
     notebook = work / f"{example.parent.parent.name}-{example.stem}.ipynb"
     notebook.write_text(json.dumps(example_notebook(example, released, solution)))
     return notebook
 
 
-def _time_check(notebook: Path, device: str, repeat: int) -> dict[str, Any]:
+def _time_check(lab: str, notebook: Path, device: str, repeat: int) -> dict[str, Any]:
     """Wall time of the command, the first one with cold caches."""
     times, codes = [], []
-    command = [sys.executable, "-m", "gpulabs", "check", "lab1", "--notebook", str(notebook), "--device", device]
+    command = [sys.executable, "-m", "gpulabs", "check", lab, "--notebook", str(notebook), "--device", device]
     for _ in range(repeat):
         began = time.monotonic()
         codes.append(subprocess.run(command, capture_output=True, text=True, check=False).returncode)
         times.append(round(time.monotonic() - began, 2))
     return {
-        "command": "gpulabs check lab1",
+        "command": f"gpulabs check {lab}",
         "first_s": times[0],
         "median_s": statistics.median(times),
         "all_s": times,
@@ -95,13 +107,13 @@ def _time_check(notebook: Path, device: str, repeat: int) -> dict[str, Any]:
     }
 
 
-def _staged(notebook: Path, device: str) -> dict[str, Any]:
+def _staged(lab: str, notebook: Path, device: str) -> dict[str, Any]:
     """Grades a whole notebook and notes when each stage began."""
     began = time.monotonic()
     stages: list[tuple[float, str, str]] = []
     result = path.grade(
         notebook,
-        LAB,
+        lab,
         device=device,
         pictures=False,
         progress=lambda stage, detail: stages.append((round(time.monotonic() - began, 2), stage, detail)),
@@ -110,7 +122,8 @@ def _staged(notebook: Path, device: str) -> dict[str, Any]:
 
 
 def _summary(result: Result) -> dict[str, Any]:
-    speed = {item.item: item.evidence for item in result.items if item.item in ("speed", "cpu")}
+    timed = [item for item in result.items if item.item in ("speed", "cpu")]
+    speed = {f"{item.task}.{item.item}": item.evidence for item in timed}
     return {
         "points": result.points,
         "max_points": result.max_points,
@@ -123,11 +136,11 @@ def _summary(result: Result) -> dict[str, Any]:
     }
 
 
-def _examine(example: Path, work: Path, device: str) -> dict[str, Any]:
+def _examine(lab: str, example: Path, work: Path, device: str) -> dict[str, Any]:
     text = example.read_text()
     named = re.search(r"^# loses: (.+)$", text, re.MULTILINE)
-    notebook = _notebook(example, work)
-    result = path.grade(notebook, LAB, tasks=read_example(example).cells or None, device=device)
+    notebook = _notebook(lab, example, work)
+    result = path.grade(notebook, lab, tasks=read_example(example).cells or None, device=device)
     summary = _summary(result)
     everything = [f"{item.task}.{item.item}" for item in result.items]
     expected = set((named.group(1).split() if named else []) if "everything" not in text else everything)
@@ -145,9 +158,9 @@ def _examine(example: Path, work: Path, device: str) -> dict[str, Any]:
     }
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(lab: str, found: dict[str, Any]) -> None:
     if check := found.get("check"):
-        print(f"gpulabs check lab1: first {check['first_s']} s, median {check['median_s']} s of {len(check['all_s'])}")
+        print(f"gpulabs check {lab}: first {check['first_s']} s, median {check['median_s']} s of {len(check['all_s'])}")
     for name, summary in found.get("whole", {}).items():
         points = f"{summary['points']:g} of {summary['max_points']:g}"
         print(f"{name}: {points} in {summary['duration_s']} s, {summary['oracle']}")
