@@ -1,29 +1,21 @@
 """Beside the ladder: tensor cores multiply, in TF32.
 
-A tensor core multiplies small matrices, and 32 threads feed it together: `mma.sync.m16n8k8` adds a 16x8 matrix times
-an 8x8 matrix to a 16x8 one, 2,048 operations an instruction where an FMA of a warp does 64. It reads float32 but keeps
-10 bits of the mantissa (TF32) and adds in float32. The convolution is one matrix product, as in the rungs below:
-
-    y[k, pixel] = sum over (r, s, c) of w[k, (r, s, c)] * x[(r, s, c), pixel]
-
-Filters are the 16 rows of an mma, pixels its 8 columns, input channels what is summed. So much arithmetic an
-instruction makes everything else the bottleneck. What keeps it small:
+32 threads feed a tensor core together: one `mma.sync.m16n8k8` adds a 16x8 matrix times an 8x8 matrix to a 16x8 one, 2,048
+operations where an FMA of the warp does 64. It reads 10 bits of a float32's mantissa (TF32) and adds in float32. Filters
+are the 16 rows, pixels the 8 columns, input channels what is summed; as in the rungs below, all taps of the filter make
+one long sum. So much arithmetic an instruction makes everything else the bottleneck. What keeps that small:
 
     64 x 64 outputs a warp     128 sums a thread, in registers: 16 loads of 16 bytes feed 64 mma
-    channels in another order  the sum over channels may be taken in any order, if x and w agree. Lane t holds channels
-                               4 t to 4 t + 3 of a pixel by one 16-byte load, and they are k = t and t + 4 of the first
-                               mma and of the second. Two neighbouring registers are an mma's pair: nothing is moved
-    a packed filter            `tensor_core_pack` lays w out once as the lanes hold it: one 16-byte load, one fragment,
-                               rounded to TF32 already, padded with zeros to whole tiles
+    channels in another order  a sum may be taken in any, if x and w agree: lane t loads channels 4 t to 4 t + 3 of a
+                               pixel at once, as k = t and t + 4 of one mma and of the next. No register is moved
+    a packed filter            `tensor_core_pack` lays w out as lanes hold it: one 16-byte load, one fragment, rounded
     16 channels a row          a pixel's row in shared memory is 64 bytes: 8 lanes read 2 rows, all 32 banks once
     two blocks of 4 warps      while one waits at its barrier, the other multiplies
 
-Rounding: the core cuts x and w after 10 bits, which makes products smaller, all in one direction: the error of y would
-be 4.6e-4 of its root mean square with x cut (7.7e-4 with both), of which 3.5e-4 are a bias. `to_tf32` rounds: 2.9e-4
-and no bias, for two cheap instructions a register.
+The core cuts x and w, so that all products are too small: the error of y would be 7.7e-4 of its root mean square, 7.1e-4 of
+it a bias. `to_tf32` rounds: 2.9e-4 and no bias, for two instructions a register.
 
 Copies of 16 bytes need channels in multiples of 4. Other numbers of them are padded with zeros first, and y is cut.
-
 Source: the fragments' layout is in the PTX ISA ("mma.m16n8k8"); the pipeline is rung 6's.
 """
 
@@ -37,15 +29,12 @@ from gpulabs.intrinsics import commit_copies, copy4_async, load4, mma_tf32, stor
 
 COMPUTE_CAPABILITY = 8, 0
 TOLERANCE = 2**-9
-"""Largest error of an output, relative to the largest output. Rounding a factor to 10 bits is off by at most 2^-11 of
-it, 2.0e-4 in root mean square; both factors, 2.9e-4; errors of products are independent, so the error of y is 2.9e-4
-of y's own root mean square, which is at most its largest output. 2^-9 is 6.7 times that."""
+"""Of an output, relative to the largest: rounding to 10 bits is off by 2.0e-4 in root mean square, 2.9e-4 with both
+factors. Errors of products are independent, so that of y is 2.9e-4 of y's root mean square; 2^-9 is 6.7 times that."""
 SLICE, FRAGMENT = 16, 128
 """Input channels that two rows of mma sum; floats of a fragment of 16 filters x 8 channels."""
 PACKERS = 128
-LIMITS = {"max_r": 15, "max_s": 15}
-"""Masks of taps have 16 bits a row and a column."""
-COLUMN = 1 << 16
+COLUMN, LIMITS = 1 << 16, {"max_r": 15, "max_s": 15}
 """Of a mask of taps: bit r says that row r of the filter meets the image, bit 16 + s that column s does."""
 
 
@@ -63,10 +52,10 @@ def meeting(start, size, taps):
 
 @cuda.jit
 def tensor_core_pack(w, packed, stride, pad_top, pad_left):
-    """Lays the filter out as fragments: [tap][16 channels][16 filters][half][lane][4], zeros where w has nothing.
+    """Lays w out as fragments: [tap][16 channels][16 filters][half][lane][4], with zeros beyond its end.
 
-    Lane 4 g + t of half h gets channels 4 t + 2 h and the next of two neighbouring filters. Those are rows g and g + 8
-    of the mma; two tiles of 16 take turns, so that a lane ends up with four neighbouring filters to store.
+    Lane 4 g + t of half h gets channels 4 t + 2 h and the next of two neighbouring filters, rows g and g + 8 of the mma.
+    Two tiles of filters take turns, so that a lane ends up with four neighbouring ones to store.
     """
     me = int32(cuda.blockIdx.x * PACKERS + cuda.threadIdx.x)
     if 4 * me >= packed.size:
@@ -94,18 +83,10 @@ def tensor_core_resize(source, target, stride, pad_top, pad_left):
 
 
 def make(pixels, filters, warp_pixels, warp_filters, slices, stages):
-    """A kernel whose blocks compute pixels x filters.
+    """A kernel whose blocks and warps compute so many pixels x filters; its threads; its shared memory in bytes.
 
-    Args:
-        pixels: Output pixels of a block.
-        filters: Output channels of a block.
-        warp_pixels: Pixels of a warp.
-        warp_filters: Its output channels.
-        slices: Slices of 16 input channels that a block takes at a time, 1 or 2.
-        stages: So many of these in shared memory: one is multiplied, the others are on their way.
-
-    Returns:
-        The kernel, its threads a block, and its shared memory in bytes.
+    A block takes slices (1 or 2) of 16 input channels at a time, and has room for stages of them in shared memory: one
+    is multiplied, the others are on their way.
     """
     warps_across = filters // warp_filters
     threads = pixels // warp_pixels * warps_across * 32
@@ -189,8 +170,7 @@ def make(pixels, filters, warp_pixels, warp_filters, slices, stages):
             window[i] = int32(((n * height + top) * width + left) * channels + 4 * chunk)
             mask[i] = meeting(top, height, int32(w.shape[0])) | meeting(left, width, columns) << int32(16)
         # Indices of 64 bits where a constant is added to them: the compiler then makes it part of the instruction.
-        w_step = int64(packed.shape[3]) * SLICE
-        from_w = int64(k0) * SLICE + 4 * me
+        w_step, from_w = int64(packed.shape[3]) * SLICE, int64(k0) * SLICE + 4 * me
 
         # What it multiplies: lane 4 g + t begins with pixel g and channels 4 t to 4 t + 3 of its warp's patch.
         lane, down_from = int32(me & 31), int32((me >> 5) // warps_across * warp_pixels)
@@ -229,8 +209,7 @@ def make(pixels, filters, warp_pixels, warp_filters, slices, stages):
                 m = int32(m0 + down_from + i * 8 + 2 * (lane & 3) + odd)
                 for f in range(down // 2):
                     k = int32(k0 + across_from + 32 * f + 4 * (lane >> 2))
-                    o = 4 * (2 * f * across + i) + odd
-                    p = o + 4 * across
+                    o, p = 4 * (2 * f * across + i) + odd, 4 * ((2 * f + 1) * across + i) + odd
                     if m < pixels_all and k < filters_all:
                         store4(y, int64(m) * filters_all + k, total[o], total[o + 2], total[p], total[p + 2])
 
@@ -250,12 +229,11 @@ def variant(name, made, pixels, filters, channels, resident, **needs):
 def padded(of):
     """A variant for any number of channels: another's steps, between copies that pad x and cut y."""
     packing, step = of.steps
-    threads, wide = (4, 64, 1), ("n", "h_out", "w_out", "k^4")
-    before = Step("tensor_core_resize", threads, ("c^4", "w", "n*h"), threads, ("x", "padded"))
-    after = Step("tensor_core_resize", threads, ("k", "w_out", "n*h_out"), threads, ("wide", "y"))
-    step = replace(step, arrays=("padded", "w", "wide", "packed"))
-    temporaries = {**of.temporaries, "padded": ("n", "h", "w", "c^4"), "wide": wide}
-    return Variant((before, packing, step, after), LIMITS, temporaries)
+    before = Step("tensor_core_resize", (4, 64, 1), ("c^4", "w", "n*h"), (4, 64, 1), ("x", "padded"))
+    after = Step("tensor_core_resize", (4, 64, 1), ("k", "w_out", "n*h_out"), (4, 64, 1), ("wide", "y"))
+    steps = before, packing, replace(step, arrays=("padded", "w", "wide", "packed")), after
+    temporaries = {"padded": ("n", "h", "w", "c^4"), "wide": ("n", "h_out", "w_out", "k^4")}
+    return Variant(steps, LIMITS, {**of.temporaries, **temporaries})
 
 
 NARROW = make(128, 32, 32, 32, slices=1, stages=3)
@@ -266,8 +244,7 @@ tensor_core_narrow, tensor_core_small, tensor_core_medium, tensor_core = NARROW[
 
 VARIANTS = (
     variant("tensor_core_narrow", NARROW, 128, 32, 16, 5, max_k=32),
-    # Few pixels: small patches, so that all multiprocessors have some.
-    variant("tensor_core_small", SMALL, 64, 64, 16, 5, max_pixels=50000),
+    variant("tensor_core_small", SMALL, 64, 64, 16, 5, max_pixels=50000),  # patches for all multiprocessors
     variant("tensor_core_medium", MEDIUM, 128, 64, 32, 3, max_k=64),
     variant("tensor_core", WIDE, 128, 128, 32, 2),
     padded(variant("tensor_core_narrow", NARROW, 128, 32, 16, 5)),
