@@ -22,7 +22,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help install demo test lint pytest labs help-pages result-tables clean
+.PHONY: help install demo test lint pytest labs help-pages result-tables attack-table clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ labs: $(STAMP)  ## Rebuild labs/ from solutions/
 
 result-tables: $(STAMP)  ## Rebuild the generated parts of docs/measurements.md
 	@$(BIN)/python scripts/result_tables.py
+
+attack-table: $(STAMP)  ## Rebuild the generated parts of docs/attacks.md
+	@$(BIN)/python scripts/attack_table.py
 
 help-pages: $(STAMP)  ## Rebuild the generated parts of docs/cli.md
 	@$(BIN)/python scripts/help_pages.py

@@ -11,8 +11,7 @@ import base64
 import json
 import os
 import re
-import subprocess
-import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import autograder
 import gpulabs
+from autograder import isolation
 from autograder.evidence import Fault, FaultKind, Kernel, Resources
 from autograder.ptx import count_fp64, local_bytes
 from gpulabs import errors
@@ -34,6 +34,9 @@ _COMPLAINT = re.compile(r"line (\d+); error\s*:\s*(.+)")
 _ANY_ERROR = re.compile(r"(?:error|fatal)\s*:\s*(.+)", re.IGNORECASE)
 
 START_UP_S = 60.0
+MEMORY_BYTES = 8 * 2**30
+"""Of the assembler and of what it writes; as `autograder.linking` limits a kernel."""
+
 SHARED_LIMIT_BYTES = 48 * 1024
 """Static shared memory of a block that every GPU grants (CUDA programming guide, compute capabilities)."""
 
@@ -95,26 +98,19 @@ def assemble(kernels: Mapping[str, Kernel], architecture: str, seconds: float = 
 def _answers(ptx: Mapping[str, str], architecture: str, seconds: float) -> dict[str, dict[str, Any]]:
     """Runs `autograder.linking`; its answers by key."""
     request = json.dumps({"architecture": architecture, "seconds": seconds, "ptx": ptx})
-    command = [sys.executable, "-P", "-m", "autograder.linking"]
-    try:
-        done = subprocess.run(
-            command,
-            input=request,
-            capture_output=True,
-            text=True,
-            env=own_environment(),
-            timeout=START_UP_S + seconds * len(ptx),
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise GraderError("assemble: the assembler's process did not end; run it again") from error
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    most_s = START_UP_S + seconds * len(ptx)
+    limits = isolation.Limits(wall_s=most_s, quiet_s=most_s, total_memory_bytes=MEMORY_BYTES, file_bytes=MEMORY_BYTES)
+    with tempfile.TemporaryDirectory(prefix="gpulabs-link-", ignore_cleanup_errors=True) as folder:
+        done = isolation.run("autograder.linking", Path(folder), limits, request=request.encode())
+    if done.how == "late":
+        raise GraderError("assemble: the assembler's process did not end; run it again")
+    lines = [json.loads(line) for line in done.output.splitlines()]
     for line in lines:
         if "error" in line:
             raise getattr(errors, line["error"]["type"], GraderError)(line["error"]["message"])
-    if done.returncode:
+    if done.status:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise GraderError(f"assemble: the assembler's process ended with status {done.returncode}: {last[0]}")
+        raise GraderError(f"assemble: the assembler's process ended with status {done.status} ({done.how}): {last[0]}")
     return {line["key"]: line for line in lines}
 
 

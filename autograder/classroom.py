@@ -160,23 +160,25 @@ def grade_one(entry: Entry, session: Session, progress: Progress | None = None) 
     return verdict_for_all(session.lab, entry.student, name, Status.WITHHELD, reason, sha256)
 
 
-def require_isolation(allow_untrusted: bool) -> None:
+def require_isolation(allow_untrusted: bool, wanted: str | None = None) -> None:
     """Refuses to run submissions where nothing stands between them and this account's files.
 
     Args:
         allow_untrusted: The instructor's explicit word that all submissions are trusted.
+        wanted: The tier to use from now on: `strong`, `medium`, `none` or `auto`.
 
     Raises:
-        MissingError: No isolation, and no such word.
+        BadInputError: There is no such tier.
+        MissingError: No isolation, and no such word; or this machine can't give the tier that is wanted.
     """
     from autograder import isolation
 
-    tier = isolation.tier()
+    tier = isolation.choose(wanted) if wanted else isolation.tier()
     if str(tier.name) == "none" and not allow_untrusted:
-        raise MissingError(
-            f"student code can't be isolated here ({tier.description}); install bubblewrap, "
-            "or give --allow-untrusted if you trust every submission"
-        )
+        why, advice = f"student code can't be isolated here ({tier.description})", "install bubblewrap"
+        if wanted == "none":
+            why, advice = "isolation none was asked for: every file of this account is open", "say --isolation auto"
+        raise MissingError(f"{why}; {advice}, or give --allow-untrusted if you trust every submission")
 
 
 def verdict_for_all(lab: str, student: str, source: str, status: Status, reason: str, sha256: str = "") -> Result:

@@ -26,6 +26,15 @@ app = new_app("Builds GPU labs, grades submissions, reports and exports the resu
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="The lab: lab1 or lab1_conv_kernel.")]
 ResultsFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The results folder that `grade` filled.")]
 OneLab = Annotated[str | None, typer.Option("--lab", help="Only this lab's results.")]
+IsolationTier = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|strong|medium|none",
+        envvar="GPULABS_ISOLATION",
+        help="The walls around student code; the strongest that hold here.",
+        show_default="auto",
+    ),
+]
 OneStudent = Annotated[str | None, typer.Option("--student", help="Only this student's.")]
 
 
@@ -45,6 +54,7 @@ def grade(
     allow_untrusted: Annotated[
         bool, typer.Option("--allow-untrusted", help="Grade even where student code can't be isolated.")
     ] = False,
+    isolation: IsolationTier = None,
 ) -> int:
     """Grade every submission of a lab; each gets a score with reasons, whatever happens."""
     from autograder import classroom, rubric
@@ -54,7 +64,7 @@ def grade(
 
     lab_id = rubric.load(lab).id
     entries = classroom.find(submissions, lab_id, student, out)
-    classroom.require_isolation(allow_untrusted)
+    classroom.require_isolation(allow_untrusted, isolation)
     finished: list[Done] = []
     session = Session(lab_id, jobs=jobs, again=regrade)
     try:

@@ -166,6 +166,25 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Function:
+    """A kernel or device function as text and data, to be built anew in another process.
+
+    Attributes:
+        name: The Python function's name.
+        text: Its source.
+        cell: The notebook cell that defines it.
+        line: Line of its first line (a decorator's, if it has one) in that cell, from 1.
+        names: What its global names stand for; see `autograder.worker.portable`.
+    """
+
+    name: str
+    text: str
+    cell: str | None = None
+    line: int = 1
+    names: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kernel:
     """A compiled kernel: one Python function at one signature.
 
@@ -176,6 +195,7 @@ class Kernel:
         cell: The notebook cell that defines it.
         line: Line in that cell, from 1.
         lined_ptx: Compiled again with line numbers, for messages only: they change the code a little. May be empty.
+        source: The kernel, then its device functions, for the simulator; empty where there is no text.
     """
 
     name: str
@@ -184,6 +204,7 @@ class Kernel:
     cell: str | None = None
     line: int | None = None
     lined_ptx: str = ""
+    source: tuple[Function, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -301,6 +322,7 @@ class Outcome:
         guards_intact: Nothing was written around the arrays.
         inputs_intact: x and w are as they were.
         coalescing: Memory traffic, from the simulator only.
+        pending: Why it can't be run without a GPU, or empty.
     """
 
     case: str
@@ -309,6 +331,7 @@ class Outcome:
     guards_intact: bool = True
     inputs_intact: bool = True
     coalescing: tuple[Coalescing, ...] = ()
+    pending: str = ""
 
 
 @dataclass(frozen=True)

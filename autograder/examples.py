@@ -12,6 +12,12 @@ A file of `tests/submissions/{correct,wrong,hostile}/<lab>/` looks like this:
 Tasks that a file doesn't give come from the lab's solution; after a line `# base: release` they stay
 as the release has them. `loses` names the items that must be lost, or `everything`; without it none
 may be. `says` is a pattern that a reason or hint must match.
+
+A hostile file further says which `attack` of the list it is, what `defence` stops it, and its end: `loses`,
+`refused` (a pattern that the reason for reading nothing of it matches) or `harmless` (why it earns what it
+earns). `gpu: yes` marks what only a GPU puts to the test; `loses on gpu` what is lost there besides.
+Attacks that need more than cells lie in `built/`: the same header over a function `build(notebook, folder)`
+that hands in whatever it likes; `tasks` names what is graded.
 """
 
 from __future__ import annotations
@@ -28,7 +34,9 @@ from gpulabs.errors import BadInputError
 _CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
 _TITLE = re.compile(r"task: *(\w+)\s*$")
 _MARKER = re.compile(r"\A\s*# *task: *(\w+)[ \t]*\n?")
-_HEADER = re.compile(r"^# *(loses|says|base): *(.*)$", re.MULTILINE)
+_HEADER = re.compile(
+    r"^# *(loses on gpu|loses|says|base|attack|defence|refused|harmless|gpu|tasks): *(.*)$", re.MULTILINE
+)
 _ITEM = re.compile(r"\w+\.\w+|everything")
 
 
@@ -42,6 +50,14 @@ class Example:
         loses: The items that must be lost, `task.item`, or `everything`.
         says: A pattern that one of the reasons or hints must match; may be empty.
         base: `solution` or `release`: where the other tasks come from.
+        title: The file's first line.
+        attack: Of a hostile one: what of the list it tries.
+        defence: What stops it.
+        refused: A pattern of the reason for which nothing of it is run; empty for what is graded.
+        harmless: Why it keeps its points, or empty.
+        gpu: Whether only a GPU puts the attack to the test.
+        loses_on_gpu: The items that must be lost on a GPU besides.
+        tasks: Ids of the tasks that it is about.
     """
 
     name: str
@@ -49,6 +65,14 @@ class Example:
     loses: tuple[str, ...] = ()
     says: str = ""
     base: str = "solution"
+    title: str = ""
+    attack: str = ""
+    defence: str = ""
+    refused: str = ""
+    harmless: str = ""
+    gpu: bool = False
+    loses_on_gpu: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 def task_cells(text: str) -> dict[str, str]:
@@ -80,11 +104,23 @@ def read_example(path: Path) -> Example:
     base = header.get("base", "solution")
     if base not in ("solution", "release"):
         raise BadInputError(f"{path}: base is {base!r}, expected solution or release")
-    loses = tuple(header.get("loses", "").split())
-    for item in loses:
+    loses, loses_on_gpu = (tuple(header.get(key, "").split()) for key in ("loses", "loses on gpu"))
+    for item in (*loses, *loses_on_gpu):
         if not _ITEM.fullmatch(item):
             raise BadInputError(f"{path}: loses has {item!r}, expected <task>.<item> or everything")
-    return Example(path.stem, task_cells(text), loses, header.get("says", ""), base)
+    cells = task_cells(text)
+    return Example(
+        path.stem,
+        cells,
+        loses,
+        header.get("says", ""),
+        base,
+        title=head.lstrip().partition("\n")[0].lstrip("# "),
+        **{key: header.get(key, "") for key in ("attack", "defence", "refused", "harmless")},
+        gpu=header.get("gpu") == "yes",
+        loses_on_gpu=loses_on_gpu,
+        tasks=tuple(header.get("tasks", "").split()) or tuple(cells),
+    )
 
 
 def example_notebook(path: Path, released: Mapping[str, Any], solution_cells: Mapping[str, str]) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def inspect(
         faults += [fault] if fault else []
     if not plans.compiled:
         return Inspection(tuple(faults), note="kernels were not compiled: no CUDA compiler is installed here")
+    if oversized := validate.check_size(plans.task, plans.kernels):
+        return Inspection((*faults, oversized))
     allowed: dict[str, Kernel] = {}
     for key, kernel in plans.kernels.items():
         refused = validate.check_ptx(kernel)
@@ -79,7 +81,7 @@ def _structure(key: str, kernel: Kernel) -> Structure:
     found = analyse(key, kernel.ptx)
     if not 0 < len(kernel.lined_ptx) <= validate.MAX_PTX_CHARACTERS:
         return found
-    return replace(found, lines=analyse(key, kernel.lined_ptx).lines)
+    return replace(found, lines=analyse(key, kernel.lined_ptx, kernel.cell).lines)
 
 
 def check_result(plan: Plan, case: Case) -> Fault | None:

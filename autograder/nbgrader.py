@@ -105,6 +105,9 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]
     """Grades the submitted file and writes the check cells' outputs; nbgrader records the points."""
 
     allow_untrusted = Bool(False, help="Grade even where student code can't be isolated.").tag(config=True)
+    isolation = Unicode("", help="Tier: strong, medium, none, or auto; empty for GPULABS_ISOLATION or auto.").tag(
+        config=True
+    )
     results = Unicode("results", help="Folder for the full results (for reports); empty to keep none.").tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
@@ -118,7 +121,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]
             GraderError: Points are withheld, or the notebook and the rubric don't fit: nothing is recorded.
             MissingError: Student code can't be isolated here.
         """
-        require_isolation(self.allow_untrusted)
+        require_isolation(self.allow_untrusted, self.isolation or None)
         about = resources["nbgrader"]
         lab, student = rubric.load(about["assignment"]).id, about["student"]
         result = grade_one(Entry(student, self._submitted(about)), Session(lab))
@@ -175,7 +178,7 @@ def _verdicts(items: list[ItemScore], result: Result) -> str:
     lines = verdict_lines(part)
     if part.points_with(Status.PENDING):
         lines.append("Pending points are recorded as 0 until they are decided; this is no verdict on them.")
-    return "\n".join([*lines, f"isolation: {clean(result.isolation, 200)}", f"oracle: {clean(result.oracle, 200)}", ""])
+    return "\n".join([*lines, f"isolation: {clean(result.isolation, 500)}", f"oracle: {clean(result.oracle, 200)}", ""])
 
 
 def _grade_id(cell: Any) -> str | None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning
+from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning, validate
 from autograder import cases as case_module
 from autograder import judge as judging
 from autograder.calibration import review
@@ -202,31 +202,28 @@ class _Run:
     def _work(
         self, chosen: Sequence[Task], cases: Sequence[Case], folder: Path, architecture: str
     ) -> tuple[dict[str, PlanSet], dict[str, Measurement]]:
-        """Plans all tasks and simulates what has to be simulated, side by side."""
+        """Plans all tasks, then replays what has to be simulated."""
         for case in cases:
             if case.x_shape and not self._only_planned(case):
                 for role, array in zip("xw", case_module.inputs(case), strict=True):
                     np.save(folder / "arrays" / f"{case.id}.{role}.npy", array)
-        planned = [self._request(task, cases) for task in chosen]
-        simulated = [request for request in (self._to_simulate(task, cases) for task in chosen) if request.cases]
-        for request in simulated:
-            for case in request.cases:
-                for role in "xw":
-                    name = f"{case.id}.{role}.npy"
-                    (folder / "simulate" / name).write_bytes((folder / "arrays" / name).read_bytes())
         digits = architecture.removeprefix("sm_")
         capability = int(digits[:-1]), int(digits[-1])
         stop = threading.Event()
         self.progress("plan", "running host functions on symbolic arrays, compiling kernels")
-        with ThreadPoolExecutor(3) as pool:
+        with ThreadPoolExecutor(1) as pool:
             try:
-                second = pool.submit(planning.simulate, simulated, folder / "simulate", stop=stop)
                 layout = pool.submit(numba_abi.probe_apart) if self.where == "gpu" else None
+                planned = [self._request(task, cases) for task in chosen]
                 plans = planning.plan(planned, folder / "plan", capability, stop=stop)
                 if layout:
                     layout.result()
-                self.progress("simulate", f"{sum(len(request.cases) for request in simulated)} cases")
-                return plans, second.result()
+                wanted = [self._to_simulate(request, plans[request.program.task]) for request in planned]
+                wanted = [request for request in wanted if request.cases]
+                self.progress("simulate", f"{sum(len(request.cases) for request in wanted)} cases")
+                for name in (f"{case.id}.{role}.npy" for request in wanted for case in request.cases for role in "xw"):
+                    (folder / "simulate" / name).write_bytes((folder / "arrays" / name).read_bytes())
+                return plans, planning.simulate(wanted, plans, folder / "simulate", stop=stop)
             finally:
                 # After Ctrl-C too: no worker stays behind.
                 stop.set()
@@ -238,15 +235,20 @@ class _Run:
         lines = any(item.kind == "structure" for item in task.items)
         return TaskRequest(program(self.submission.cells, task.id), task.kind, functions, own, traced, lines)
 
-    def _to_simulate(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
-        """All of a kernel task's cases; on a GPU only those whose memory traffic is counted."""
-        request = self._request(task, cases)
-        if task.kind != "kernel":
-            return dataclasses.replace(request, cases=())
-        if self.where == "gpu":
-            traced = tuple(case for case in request.cases if case.id in request.trace)
-            return dataclasses.replace(request, cases=traced)
-        return dataclasses.replace(request, cases=tuple(one for one in request.cases if not self._only_planned(one)))
+    def _to_simulate(self, request: TaskRequest, plans: PlanSet) -> TaskRequest:
+        """A kernel task's cases that may run; on a GPU only those whose memory traffic is counted."""
+        allowed = {
+            case.id
+            for case in request.cases
+            for plan in plans.plans
+            if plan.case == case.id and case.x_shape and validate.check_plan(plan, case) is None
+        }
+        if request.kind != "kernel":
+            allowed = set()
+        elif self.where == "gpu":
+            allowed &= set(request.trace)
+        chosen = (case for case in request.cases if case.id in allowed and not self._only_planned(case))
+        return dataclasses.replace(request, cases=tuple(chosen))
 
     def _only_planned(self, case: Case) -> bool:
         """Whether a case is a speed workload and there is no GPU: it is compiled, for its structure, and not run."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ KERNEL_S = 15.0
 QUIET_S = 30.0
 """Twice the longest time limit that the worker keeps itself: only one that ignores them is silent for longer."""
 
+EXCESS = {
+    "memory": (FaultKind.OUT_OF_MEMORY, "used more memory than the grader gives and was stopped"),
+    "processes": (FaultKind.REJECTED, "started more processes or threads than the grader allows and was stopped"),
+    "disk": (FaultKind.REJECTED, "wrote more to the disk than the grader allows and was stopped"),
+}
+"""Limits of a worker as a whole, by how it ended; see `autograder.isolation.Ending`."""
+
 SIMULATED = (8, 0)
 """Compute capability that the simulator poses as; `autograder.path` compiles for it where there is no GPU."""
 
@@ -46,6 +54,8 @@ class TaskRequest:
         cases: Its cases; seeds are blanked before they leave.
         trace: Ids of the cases whose memory traffic is counted.
         lines: Whether kernels are compiled with line numbers too, for messages about their structure.
+        plans: What to replay; empty where student Python is to make the plans.
+        kernels: Those that the plans launch.
     """
 
     program: Program
@@ -54,6 +64,8 @@ class TaskRequest:
     cases: tuple[Case, ...]
     trace: tuple[str, ...] = ()
     lines: bool = False
+    plans: tuple[Plan, ...] = ()
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,7 +91,7 @@ def plan(
     compute_capability: tuple[int, int],
     *,
     tier: str | None = None,
-    quiet_s: float = QUIET_S,
+    quiet_s: float | None = None,
     stop: threading.Event | None = None,
 ) -> dict[str, PlanSet]:
     """Records and compiles what every task's host functions launch.
@@ -89,7 +101,7 @@ def plan(
         folder: An empty folder for the worker.
         compute_capability: Of the GPU to compile for.
         tier: Isolation tier; the strongest that works by default.
-        quiet_s: Seconds without an event after which the worker is stopped.
+        quiet_s: Seconds without an event after which the worker is stopped; `QUIET_S` by default.
         stop: Set by another thread to end the work early; what comes back then is worthless.
 
     Returns:
@@ -99,18 +111,26 @@ def plan(
         GraderError: The worker could not run at all.
     """
     found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop)
+    for task in tasks:
+        found[task.program.task].faults += _missing(task, found[task.program.task])
     return {
         task: PlanSet(task, got.kernels, tuple(got.plans), tuple(got.faults), compiled) for task, got in found.items()
     }
 
 
 def simulate(
-    tasks: Sequence[TaskRequest], folder: Path, *, tier: str | None = None, stop: threading.Event | None = None
+    tasks: Sequence[TaskRequest],
+    plans: Mapping[str, PlanSet],
+    folder: Path,
+    *,
+    tier: str | None = None,
+    stop: threading.Event | None = None,
 ) -> dict[str, Measurement]:
-    """Runs kernels in the simulator; inputs lie in the folder as `<case>.x.npy` and `<case>.w.npy`.
+    """Replays plans in the simulator; inputs lie in the folder as `<case>.x.npy` and `<case>.w.npy`.
 
     Args:
-        tasks: The tasks, all of kind `kernel`.
+        tasks: The tasks, all of kind `kernel`, with the cases to run.
+        plans: Task -> what `plan` gave; a case without a plan does not run.
         folder: The worker's folder.
         tier: Isolation tier; the strongest that works by default.
         stop: Set by another thread to end the work early.
@@ -118,9 +138,11 @@ def simulate(
     Returns:
         A measurement for each task; outputs lie in the folder as `<case>.npy`.
     """
-    found, _ = _work("simulate", tasks, folder, SIMULATED, tier, QUIET_S, stop)
+    planned = [_with_plans(task, plans[task.program.task]) for task in tasks]
+    found, _ = _work("simulate", [task for task in planned if task.cases], folder, SIMULATED, tier, None, stop)
     measurements = {}
-    for task, got in found.items():
+    for task in (task.program.task for task in tasks):
+        got = found.get(task, _Found())
         lost = [Outcome(fault.case, fault) for fault in got.faults if fault.case]
         whole = next((fault for fault in got.faults if fault.case is None), None)
         measurements[task] = Measurement(task, "simulator", tuple(got.outcomes + lost), (), whole)
@@ -133,16 +155,18 @@ def _work(
     folder: Path,
     cc: tuple[int, int],
     tier: str | None,
-    quiet_s: float,
+    quiet_s: float | None,
     stop: threading.Event | None,
 ) -> tuple[dict[str, _Found], bool]:
+    quiet_s = QUIET_S if quiet_s is None else quiet_s
     found = {
         task.program.task: _Found(faults=list(task.program.faults), over=bool(task.program.faults)) for task in tasks
     }
-    compiled, begun, attempt = False, False, 0
+    compiled, attempt = False, 0
     while pending := [task for task in tasks if not found[task.program.task].over]:
         attempt += 1
         events = folder / "events.jsonl"
+        folder.chmod(0o700)
         isolation.clear(events)
         asked = [_blank(task, found[task.program.task].settled(mode == "simulate")) for task in pending]
         request = {
@@ -158,17 +182,56 @@ def _work(
         if stop and stop.is_set():
             break
         last, flags = _read(events, found, {task.program.task: task for task in asked})
-        compiled, begun = compiled or flags["compiled"], begun or flags["begun"]
+        compiled = compiled or flags["compiled"]
         if flags["ended"]:
             for task in pending:
                 found[task.program.task].over = True
         else:
-            _blame(found, pending, last, ending, begun)
+            if not flags["begun"] and (mode == "simulate" or not _starts(folder, tier)):
+                said = (ending.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
+                raise GraderError(f"the worker did not start ({ending.how}, status {ending.status}): {said}")
+            _blame(found, pending, last, ending)
         if attempt > 2 * len(tasks) + 2:
             raise GraderError(
                 f"the {mode} worker was restarted {attempt} times and never finished: {ending.stderr[-300:]}"
             )
     return found, compiled
+
+
+def _starts(folder: Path, tier: str | None) -> bool:
+    """Whether a worker that is given nothing to do starts here: then one that left no record was kept from it."""
+    idle = Path(tempfile.mkdtemp(dir=folder))
+    request = {"mode": "plan", "compute_capability": [7, 5], "limits": {}, "tasks": []}
+    isolation.write_new(idle / "request.json", json.dumps(request).encode())
+    isolation.run("autograder.worker", idle, Limits(wall_s=60.0), tier_name=tier)
+    return _read(idle / "events.jsonl", {}, {})[1]["ended"]
+
+
+def _missing(task: TaskRequest, got: _Found) -> list[Fault]:
+    """A fault for each case of which the record says nothing: an honest worker leaves none out."""
+    if any(fault.case is None for fault in got.faults):
+        return []
+    name, settled = task.program.task, got.settled(simulate=False)
+    text = f"{name}: the submission ended or changed the grader's process, which left no plan"
+    return [
+        Fault(FaultKind.CELL_EXCEPTION, f"{text} (case {case.id}).", name, None, case.id)
+        for case in task.cases
+        if case.id not in settled
+    ]
+
+
+def _with_plans(task: TaskRequest, planned: PlanSet) -> TaskRequest:
+    """What the simulator gets of a task: plans and kernels in place of the student's cells."""
+    ids = {case.id for case in task.cases}
+    plans = tuple(plan for plan in planned.plans if plan.case in ids)
+    used = {launch.kernel for plan in plans for launch in plan.launches}
+    kernels = {key: kernel for key, kernel in planned.kernels.items() if key in used}
+    plans = tuple(plan for plan in plans if all(launch.kernel in kernels for launch in plan.launches))
+    ready = {plan.case for plan in plans}
+    cases = tuple(case for case in task.cases if case.id in ready)
+    # Faults of cells that can't be parsed are told once, by the plan.
+    nothing = Program(task.program.task, ())
+    return dataclasses.replace(task, program=nothing, functions={}, cases=cases, plans=plans, kernels=kernels)
 
 
 def _blank(task: TaskRequest, settled: set[str]) -> TaskRequest:
@@ -177,8 +240,14 @@ def _blank(task: TaskRequest, settled: set[str]) -> TaskRequest:
 
 
 def _request(task: TaskRequest) -> dict[str, Any]:
+    left = {case.id for case in task.cases}
     return {
         "id": task.program.task,
+        "plans": [encode(plan) for plan in task.plans if plan.case in left],
+        "kernels": {
+            key: {"name": kernel.name, "source": [encode(part) for part in kernel.source]}
+            for key, kernel in task.kernels.items()
+        },
         "kind": task.kind,
         "cells": [list(cell) for cell in task.program.cells],
         "functions": dict(task.functions),
@@ -254,21 +323,20 @@ def _clipped(fault: Fault) -> Fault:
     return dataclasses.replace(fault, message=" ".join(fault.message[:MAX_MESSAGE].split()))
 
 
-def _blame(
-    found: dict[str, _Found], pending: Sequence[TaskRequest], last: dict[str, Any], ending: Ending, begun: bool
-) -> None:
-    """Says what ended a worker early, and which task pays for it."""
-    task = last.get("task") or ""
-    if not begun or task not in found:
-        said = (ending.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
-        raise GraderError(f"the worker did not start ({ending.how}, status {ending.status}): {said}")
-    if found[task].over:
+def _blame(found: dict[str, _Found], pending: Sequence[TaskRequest], last: dict[str, Any], ending: Ending) -> None:
+    """Says what ended a worker early, and which task pays for it; where the record is wiped, the first of them."""
+    waiting = [task.program.task for task in pending if not found[task.program.task].over]
+    if len(waiting) < len(pending) and last.get("task") not in waiting:
         return
+    task = last["task"] if last.get("task") in waiting else waiting[0]
     where = "the kernel" if last.get("stage") == "kernel" else "the host function"
     case = f" (case {last['case']})" if last.get("case") else ""
     if ending.how in ("quiet", "late"):
         kind = FaultKind.KERNEL_TIMEOUT if last.get("stage") == "kernel" else FaultKind.HOST_TIMEOUT
         text = f"{task}: {where} gave no sign of progress{case} and was stopped: look for a loop that never ends."
+    elif ending.how in EXCESS:
+        kind, text = EXCESS[ending.how]
+        text = f"{task}: {where} {text}{case}."
     elif ending.status in (-9, 137) or "MemoryError" in ending.stderr or "Cannot allocate" in ending.stderr:
         kind = FaultKind.OUT_OF_MEMORY
         text = f"{task}: {where} used up the memory or time that the grader gives{case}: check array sizes and loops."

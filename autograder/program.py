@@ -22,6 +22,10 @@ MAX_SOURCE = 200_000
 """Characters of one cell that are parsed; a student's cell has a few thousand."""
 
 
+MAX_STATEMENTS = 4000
+"""Of all cells that are looked through for definitions; a lab's notebook has a few hundred."""
+
+
 @dataclass(frozen=True)
 class Program:
     """What the worker executes for one task.
@@ -74,6 +78,8 @@ def program(cells: Sequence[Cell], task: str) -> Program:
         for node in tree.body:
             if isinstance(node, ast.Expr) or not (index in own or _is_definition(node)):
                 continue
+            if len(statements) >= MAX_STATEMENTS:
+                return Program(task, (), (_too_many(cell),))
             statement = _statement(node, index, cell)
             if isinstance(statement, Fault):
                 if index in own:
@@ -89,17 +95,23 @@ def program(cells: Sequence[Cell], task: str) -> Program:
 def _with_needed(chosen: list[_Statement], statements: list[_Statement], last: int) -> list[_Statement]:
     """Adds, until nothing is missing, the statements that bind a used name."""
     done: set[str] = set()
+    taken = {id(statement) for statement in chosen}
+    binders: dict[str, list[_Statement]] = {}
+    for statement in statements:
+        for name in statement.binds:
+            binders.setdefault(name, []).append(statement)
     queue = [name for statement in chosen for name in statement.uses]
     while queue:
         name = queue.pop()
         if name in done:
             continue
         done.add(name)
-        binding = [s for s in statements if name in s.binds]
+        binding = binders.get(name, [])
         # As when the notebook ran from the top: what stands above the task's cell wins.
         above = [s for s in binding if s.cell <= last]
         for statement in above or binding:
-            if statement not in chosen:
+            if id(statement) not in taken:
+                taken.add(id(statement))
                 chosen.append(statement)
                 queue.extend(statement.uses)
     return chosen
@@ -128,6 +140,11 @@ def _parse(text: str, cell: Cell) -> ast.Module | Fault:
         return Fault(FaultKind.SYNTAX_ERROR, message, cell.name, error.lineno)
     except (RecursionError, MemoryError, ValueError):  # too deep, or null bytes
         return _too_deep(cell)
+
+
+def _too_many(cell: Cell) -> Fault:
+    message = f"{cell.name}: the notebook holds more than {MAX_STATEMENTS} statements up to here: take cells out."
+    return Fault(FaultKind.SYNTAX_ERROR, message, cell.name)
 
 
 def _too_deep(cell: Cell) -> Fault:

@@ -120,6 +120,8 @@ def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdic
         if stopped is not None:
             return judge.of_fault(stopped)
         return withheld(evidence.failure or f"case {case.id} wasn't run")
+    if outcome.pending:
+        return Verdict(Status.PENDING, outcome.pending)
     verdict = judge.judge_case(item, case, outcome, outputs.get(case.id), evidence.expected)
     if verdict.status is Status.WITHHELD and case.id not in evidence.expected and evidence.oracle_failure:
         return withheld(evidence.oracle_failure)

@@ -33,7 +33,8 @@ _FLOATS = frozenset(("f32", "f16", "f16x2", "bf16", "bf16x2", "f64"))
 _FUNCTION = re.compile(r"(?:\.\w+ )*?\.(?:func\s*(?:\([^)]*\)\s*)?|entry\s+)([\w$]+)")
 _SYMBOL = re.compile(r"\.(shared|local)\b[^=]*?\.[busf]\d+\s+([\w$]+)")
 _NAME = re.compile(r"%?[A-Za-z_$][\w$]*")
-_LOC = re.compile(r"^[ \t]*\.loc[ \t]+(\d+)[ \t]+(\d+)", re.MULTILINE)
+_LOC = re.compile(r"[ \t]*\.loc[ \t]+(\d{1,6})[ \t]+(\d{1,6})\b")
+_FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d{1,6})[ \t]+"([^"\n]*)"', re.MULTILINE)
 _WIDTHS = {"v2": 2, "v4": 4, "x2": 2, "x4": 4}
 
 
@@ -63,18 +64,19 @@ class _Access:
     bits: int
 
 
-def analyse(key: str, ptx: str) -> Structure:
+def analyse(key: str, ptx: str, cell: str | None = None) -> Structure:
     """Reads a kernel's structure from its PTX.
 
     Args:
         key: The kernel's key in its `PlanSet`.
         ptx: The PTX text, of the kernel and the functions that it calls; untrusted.
+        cell: Lines of this notebook cell only are kept; None for all.
 
     Returns:
         The counts; all 0 for a text that is no PTX, which the assembler refuses anyway.
     """
     try:
-        return _Reader(key, ptx).structure()
+        return _Reader(key, ptx, cell).structure()
     except (IndexError, KeyError, ValueError):  # an instruction without its operands
         return Structure(key)
 
@@ -82,7 +84,7 @@ def analyse(key: str, ptx: str) -> Structure:
 class _Reader:
     """One reading of one text."""
 
-    def __init__(self, key: str, ptx: str) -> None:
+    def __init__(self, key: str, ptx: str, cell: str | None) -> None:
         self._key = key
         self._code: list[tuple[str, Statement]] = []  # (function, instruction)
         self._symbols: dict[str, str] = {}
@@ -92,12 +94,13 @@ class _Reader:
         self._products: list[tuple[int, tuple[tuple[str, ...], ...], tuple[str, ...], int]] = []
         self._stored: set[str] = set()  # what is written to global memory
         self._shared_stores = self._copies = self._wide_copies = self._barriers = 0
+        self._constant: set[str] = set()  # registers that hold a constant at this place
         for function, each in self._code:
             self._connect_pointers(function, each)
         self._spaces = self._space_of_pointers()
         for place, (function, each) in enumerate(self._code):
             self._connect_values(place, function, each)
-        self._lines = _source_lines(ptx)
+        self._lines = _source_lines(ptx, cell)
 
     def _collect(self, ptx: str) -> None:
         function = ""
@@ -139,6 +142,10 @@ class _Reader:
         family, *parts = each.opcode.split(".")
         operands = split(each.operands)
         target = self._names(function, operands[:1])
+        if each.labels:
+            self._constant.clear()
+        if family != "mov":
+            self._constant.difference_update(target)
         if family == "call":
             self._call(self._values, function, each)
         elif family in ("bar", "barrier"):
@@ -158,12 +165,27 @@ class _Reader:
             factors = tuple(self._names(function, [operand]) for operand in operands[1:3])
             self._products.append((place, factors, target, MMA_PRODUCTS))
             self._values.add(self._names(function, operands[1:]), target)
+        elif family == "mov" and self._copies_constant(function, each, operands):
+            return
         elif family not in ("bra", "ret", "exit", "setp", "set"):
             if family in ("fma", "mul", "mad") and _FLOATS & set(parts):
                 factors = tuple(self._names(function, [operand]) for operand in operands[1:3])
                 self._products.append((place, factors, target, 1))
             sources = [name for name in self._names(function, operands[1:]) if not re.search(r"%p\d+$", name)]
             self._values.add(sources, target)
+
+    def _copies_constant(self, function: str, each: Statement, operands: Sequence[str]) -> bool:
+        """Whether a move gives a constant, perhaps out of a register that was set to one just before.
+
+        The compiler starts sums at a common zero: taken for a copy of the other sum, that would join the two.
+        """
+        (target, *_), sources = self._names(function, operands[:1]), self._names(function, operands[1:])
+        constant = "%" not in operands[1] or self._constant.issuperset(sources)
+        if constant and not each.text.startswith("@"):
+            self._constant.add(target)
+        else:
+            self._constant.discard(target)
+        return constant
 
     def _load(self, place: int, function: str, each: Statement, operands: Sequence[str]) -> None:
         parts = each.opcode.split(".")
@@ -325,10 +347,14 @@ def _reach(seeds: Iterable[str], edges: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
-def _source_lines(ptx: str) -> Callable[[int], int]:
-    """A function from a line of the PTX to one of the source; 0 where unknown."""
+def _source_lines(ptx: str, cell: str | None) -> Callable[[int], int]:
+    """A function from a line of the PTX to one of the source; 0 where unknown or in another cell."""
     text = without_comments(ptx)
-    marks = [(text.count("\n", 0, found.start()) + 2, int(found.group(2))) for found in _LOC.finditer(text)]
+    files = {number for number, name in _FILE.findall(text) if cell is None or name.endswith(f"<cell {cell}>")}
+    marks = []
+    for number, written in enumerate(text.splitlines(), start=1):
+        if found := _LOC.match(written):
+            marks.append((number, int(found.group(2)) if found.group(1) in files else 0))
     starts = [mark[0] for mark in marks]
 
     def line(at: int) -> int:

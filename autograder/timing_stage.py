@@ -79,6 +79,8 @@ def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSp
         low = item.baseline if item.kind == "speedup" else item.low
         if item.kind not in TIMED_KINDS or case is None or low is None:
             continue
+        if not all(_runs(name, architecture) for name in (low, item.high) if name):
+            return None  # the item is withheld, its task's others are judged
         y_shape = convolution.output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
         raced = (low, item.high)
         return launch.RaceSpec(
@@ -88,22 +90,18 @@ def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSp
             workload=f"{'x'.join(map(str, case.x_shape))} * {'x'.join(map(str, case.w_shape[:3]))}->{case.w_shape[3]}",
             flops=float(convolution.flops(y_shape, case.w_shape)),
             bytes=float(convolution.min_bytes(case.x_shape, case.w_shape, y_shape)),
-            peers=tuple(name for name in ladder.NAMES if name not in raced and _runs(name, case, architecture)),
+            peers=tuple(
+                name for name in ladder.ALL if name not in raced and not ladder.obstacle(name, case, architecture)
+            ),
             high=item.high or "",
             curve=item.curve,
         )
     return None
 
 
-def _runs(name: str, case: Case, architecture: str) -> bool:
-    """Whether a rung takes these shapes and this GPU; one that doesn't is left out of the picture."""
-    rung = ladder.rung(name)
-    try:
-        ladder.plan_for(rung, case)
-    except GraderError:
+def _runs(name: str, architecture: str) -> bool:
+    """Whether a rung is there, and for this GPU: asynchronous copies and tensor cores need a later one than a T4."""
+    if name not in ladder.ALL:
         return False
-    return _number(rung.target) <= _number(architecture)
-
-
-def _number(architecture: str) -> int:
-    return int(re.sub(r"\D", "", architecture))
+    wanted, given = (int(re.sub(r"\D", "", text)) for text in (ladder.rung(name).target, architecture))
+    return wanted <= given

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -31,8 +32,18 @@ SHARED_KIB = {70: 96, 72: 96, 75: 64, 80: 163, 86: 99, 87: 163, 89: 99, 90: 227,
 """Compute capability -> KiB of shared memory that a block gets when its launch asks for it (`opt-in`), static and
 dynamic together. Source: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"."""
 MAX_PTX_CHARACTERS = 2_000_000
+MAX_ALL_PTX_CHARACTERS = 16_000_000
+"""Of all kernels of a task, with and without line numbers: reading them takes the grader some ten seconds."""
+MAX_KERNELS = 128
+"""Of a task: a few for each of its cases, where a factory makes one for each shape."""
+MAX_STATEMENT = 400_000
+"""Characters up to a semicolon; constant memory, 64 KiB of numbers in one statement, fits."""
+MAX_QUOTES, MAX_COLONS = 5_000, 20_000
+"""A compiler writes two quotes a loop and a colon a label; reading millions of them takes minutes."""
 MAX_GLOBAL_BYTES = 4096
 """Of global variables: the tables of sin and cos (24 to 144 bytes) fit, remembered results don't."""
+
+LIBDEVICE_TABLES = ("__cudart_i2opi_f", "__cudart_i2opi_d", "__cudart_sin_cos_coeffs")
 
 DTYPES = frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"))
 ROLES = ("x", "w", "temporary", "constant", "view")
@@ -95,7 +106,9 @@ _REFUSED_FAMILIES = {
 _CACHE_POLICY = re.compile(r"\.L[12]::(?:evict|cache_hint)|\.level::")
 _SPECIAL = re.compile(r"%([A-Za-z_]\w*)")
 _DECLARED = re.compile(r"%(\w+)")
-_VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+[\w$]+((?:\[\d*\])*)")
+_VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+([\w$]+)((?:\[\d*\])*)")
+_TABLE = re.compile(r"= ?\{[\d, ]+\}$")
+_WORD = re.compile(r"[\w$]+")
 
 
 def shared_limit(architecture: str | None) -> int:
@@ -236,10 +249,24 @@ def check_ptx(kernel: Kernel) -> Fault | None:
     return Fault(FaultKind.REJECTED, f"kernel {kernel.name} {problem}.", kernel.cell, kernel.line)
 
 
+def check_size(task: str, kernels: Mapping[str, Kernel]) -> Fault | None:
+    """Holds all kernels of a task to what is read and assembled for one submission."""
+    total = sum(len(kernel.ptx) + len(kernel.lined_ptx) for kernel in kernels.values())
+    if len(kernels) > MAX_KERNELS:
+        text = f"{len(kernels)} kernels are compiled, at most {MAX_KERNELS} are read"
+    elif total > MAX_ALL_PTX_CHARACTERS:
+        text = f"its kernels compile to {total:,} characters of PTX, at most {MAX_ALL_PTX_CHARACTERS:,} are read"
+    else:
+        return None
+    return Fault(FaultKind.REJECTED, f"{task}: {text}: launch fewer variants.", task)
+
+
 def _ptx_problem(kernel: Kernel) -> str | None:
     ptx = kernel.ptx
     if len(ptx) > MAX_PTX_CHARACTERS:
         return f"compiles to {len(ptx):,} characters of PTX, at most {MAX_PTX_CHARACTERS:,} are assembled"
+    if any(_is_endless(text) for text in (ptx, kernel.lined_ptx)):
+        return "compiles to text that no compiler writes: a statement without end, or labels and quotes by the thousand"
     if not ptx.isascii() or FOREIGN_CHARACTER.search(re.sub(r'"[^"\n]*"', "", without_comments(ptx))):
         return "holds characters that PTX does not have"
     found = list(statements(ptx))
@@ -262,9 +289,29 @@ def _ptx_problem(kernel: Kernel) -> str | None:
             global_bytes += _variable_bytes(each)
     if global_bytes > MAX_GLOBAL_BYTES:
         return f"keeps {global_bytes:,} bytes in global variables: results must not outlive a launch"
+    if name := _kept_variable(found):
+        return f"keeps the variable {name[:60]} in GPU memory from launch to launch: every launch starts anew"
     if entry_parameters(ptx, kernel.entry) is None:
         return "has no entry point of its name"
     return None
+
+
+def _kept_variable(found: list[Statement]) -> str | None:
+    """A global variable that something names: libdevice's tables pass, and Numba's own, which nothing names."""
+    words = Counter(word for each in found for word in _WORD.findall(each.text))
+    for each in found:
+        match = _VARIABLE.search(each.text) if each.is_directive and re.search(r"\.global\b", each.text) else None
+        name = match.group(3) if match else ""
+        if words[name] > 1 and not (name in LIBDEVICE_TABLES and _TABLE.search(each.text)):
+            return name
+    return None
+
+
+def _is_endless(text: str) -> bool:
+    """Whether reading a text would take minutes; with line numbers it has a quote and a colon more here and there."""
+    longest = max(map(len, re.split("[;{}]", text)))
+    over = len(text) > 2 * MAX_PTX_CHARACTERS or longest > MAX_STATEMENT
+    return over or text.count('"') > MAX_QUOTES or text.count(":") > MAX_COLONS
 
 
 def _directive_problem(each: Statement) -> str | None:
@@ -327,5 +374,5 @@ def _variable_bytes(each: Statement) -> int:
     match = _VARIABLE.search(each.text)
     if match is None:
         return MAX_GLOBAL_BYTES + 1  # a form that compilers don't write: refused
-    items = math.prod(int(size or MAX_GLOBAL_BYTES) for size in re.findall(r"\[(\d*)\]", match.group(3)))
+    items = math.prod(int(size or MAX_GLOBAL_BYTES) for size in re.findall(r"\[(\d*)\]", match.group(4)))
     return int(match.group(2)) // 8 * items

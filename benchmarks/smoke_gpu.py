@@ -19,8 +19,9 @@ import numpy as np
 
 from autograder import ladder
 from autograder.assemble import assemble
+from autograder.curve import decide_curve
 from autograder.decision import decide
-from autograder.evidence import Case, Kernel, Measurement, Plan, PlanSet
+from autograder.evidence import Argument, Case, Kernel, Measurement, Plan, PlanSet
 from autograder.launch import RaceSpec, measure
 from gpulabs.convolution import conv2d
 from gpulabs.devices import architecture, header
@@ -52,6 +53,25 @@ WILD = """
     .reg .b64 %rd<2>;
     mov.u64 %rd1, 16;
     st.global.u32 [%rd1], 1;
+    ret;
+}
+"""
+
+
+# Writes the first output through the last word of 60,000 bytes of dynamic shared memory: more than is given unasked.
+LARGE = """
+.version 7.0
+.target sm_75
+.address_size 64
+.extern .shared .align 4 .b8 memory[];
+.visible .entry large(.param .u64 large_param_0)
+{
+    .reg .b64 %rd<3>;
+    .reg .b32 %r<2>;
+    ld.param.u64 %rd1, [large_param_0];
+    cvta.to.global.u64 %rd2, %rd1;
+    st.shared.u32 [memory+59996], 0;
+    ld.shared.u32 %r1, [memory+59996];
     ret;
 }
 """
@@ -136,6 +156,37 @@ def check_faults(folder: Path) -> None:
         raise AssertionError(str(kinds))
 
 
+def check_large_shared_memory(folder: Path) -> None:
+    """A launch with more than 48 KB of dynamic shared memory, which has to be asked for."""
+    plans = plan_set("naive")
+    kernel = Kernel("large", "large", LARGE)
+    argument = Argument(None, 0, "uint64")
+    launch = replace(
+        plans.plans[0].launches[0], kernel="large", grid=(1, 1, 1), block=(1, 1, 1), shared_bytes=60_000,
+        arguments=(argument,),
+    )  # fmt: skip
+    both = replace(plans.plans[0], launches=(launch, *plans.plans[0].launches))
+    kernels = plans.kernels | {"large": kernel}
+    everything = replace(plans, kernels=kernels, plans=(both,))
+    code = assemble(kernels, architecture()).code()
+    (outcome,) = measure(everything, code, CASES[:1], folder, folder / "large", timeout_s=5.0).outcomes
+    print("  ", outcome)
+    if outcome.fault:
+        raise AssertionError(str(outcome))
+
+
+def check_curve(folder: Path, expected: dict[str, np.ndarray]) -> None:
+    """Races the coalesced rung between naive and itself: it stands at the upper end."""
+    steps = ((0.25, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0))
+    flops = 2.0 * 64 * 56 * 56 * 64 * 3 * 3 * 64
+    race = RaceSpec("speed", "naive", 0.0, "64x58x58x64 * 3x3x64->64", flops, 0.0, (), True, "coalesced", steps)
+    (found,) = check_ladder(folder, expected, "coalesced", race).races
+    decision = decide_curve(found.rounds, steps, final=True)
+    print(f"   {decision}, wrong {found.wrong_outputs}, {found.trouble}, {found.peers}")
+    if found.wrong_outputs or decision.points != 4:
+        raise AssertionError(str(decision))
+
+
 def main() -> int:
     """Runs every step; returns the number of failures."""
     print(header())
@@ -147,7 +198,9 @@ def main() -> int:
             "naive is right": lambda: check_ladder(folder, expected, "naive"),
             "coalesced is right": lambda: check_ladder(folder, expected, "coalesced"),
             "faults lose one case": lambda: check_faults(folder),
+            "large shared memory": lambda: check_large_shared_memory(folder),
             "races": lambda: check_race(folder, expected),
+            "a race between two rungs": lambda: check_curve(folder, expected),
         }
         for title, step in steps.items():
             print(f"\n== {title}", flush=True)

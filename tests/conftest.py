@@ -45,25 +45,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _tier(monkeypatch):
-    """`GPULABS_TEST_TIER=none` runs every test as on a machine without bubblewrap, which most students have."""
-    if os.environ.get("GPULABS_TEST_TIER") == "none":
-        without_bubblewrap(monkeypatch)
+    """`GPULABS_TEST_TIER=none` runs every test in that tier: without bubblewrap, as most students have it."""
+    if tier := os.environ.get("GPULABS_TEST_TIER"):
+        monkeypatch.setenv("GPULABS_ISOLATION", tier)
 
 
-@pytest.fixture(params=["strong", "none"])
+@pytest.fixture(params=["strong", "medium", "none"])
 def each_tier(request, monkeypatch):
-    """Runs a test in both isolation tiers."""
-    if request.param == "none":
-        without_bubblewrap(monkeypatch)
-    elif not has_bubblewrap():
+    """Runs a test in every isolation tier that this machine has."""
+    from autograder.isolation import probe
+
+    if request.param == "strong" and not has_bubblewrap():
         pytest.skip(NEEDS["bubblewrap"][1])
+    if reason := probe.find(request.param).reason:
+        pytest.skip(f"tier {request.param}: {reason}")
+    monkeypatch.setenv("GPULABS_ISOLATION", request.param)
     return request.param
-
-
-def without_bubblewrap(monkeypatch):
-    from autograder import isolation
-
-    monkeypatch.setattr(isolation, "tier", lambda: isolation.Tier("none", "made so by the test"))
 
 
 @pytest.fixture

@@ -26,7 +26,9 @@ SOURCES = {
     "blocked": "lab2_fast_conv/ladder/blocked.py",
     "vectorised": "lab2_fast_conv/ladder/vectorised.py",
     "buffered": "lab2_fast_conv/ladder/buffered.py",
+    "tensor_core": "lab2_fast_conv/ladder/tensor_core.py",
     "few_channels": "lab2_fast_conv/ladder/few_channels.py",
+    "tensor_core": "lab2_fast_conv/ladder/tensor_core.py",
     "winograd": "lab2_fast_conv/ladder/winograd.py",
 }
 """Rung -> its source, below `solutions/`."""

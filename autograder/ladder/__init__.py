@@ -30,7 +30,7 @@ from gpulabs.errors import GraderError
 
 NAMES = ("naive", "coalesced", "tiled", "blocked", "vectorised", "buffered")
 """From the bottom to the top; where one does not fit a convolution, the rung below stands in for it."""
-BESIDE = ("few_channels", "winograd")
+BESIDE = ("few_channels", "winograd", "tensor_core")
 """Kernels beside the ladder: for a first layer, by another algorithm, in another precision."""
 ALL = NAMES + BESIDE
 MAX_GRID = (2**31 - 1, 65535, 65535)
@@ -83,11 +83,15 @@ def rung(name: str) -> Rung:
 
 def read_variant(data: dict[str, Any]) -> Variant:
     """Makes a variant from its JSON, which has lists for tuples."""
-    steps = tuple(
-        Step(**{key: tuple(value) if isinstance(value, list) else value for key, value in step.items()})
-        for step in data["steps"]
+
+    def without_lists(step: dict[str, Any]) -> dict[str, Any]:
+        return {key: tuple(each) if isinstance(each, list) else each for key, each in step.items()}
+
+    return Variant(
+        tuple(Step(**without_lists(step)) for step in data["steps"]),
+        data["needs"],
+        {name: tuple(shape) for name, shape in data["temporaries"].items()},
     )
-    return Variant(steps, data["needs"], {name: tuple(shape) for name, shape in data["temporaries"].items()})
 
 
 def obstacle(name: str, case: Case, architecture: str) -> str:

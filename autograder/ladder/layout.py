@@ -1,8 +1,8 @@
 """How a rung of the ladder is laid out over a convolution: which kernels, over which grid, with which arrays.
 
 Sources in `solutions/` declare it as `VARIANTS`, the JSON beside the PTX repeats it. A size is a product written
-`n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up), of
-c_padded and k_padded (rounded up to multiples of 8 and of 64), and of numbers.
+`n*h_out*w_out` of n, h, w, c, k, r, s, h_out, w_out, of h_half and w_half (half the output, rounded up), and of
+numbers; `k^32` is k rounded up to a multiple of 32.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ def sizes(case: Case) -> dict[str, int]:
     _, h_out, w_out, _ = output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
     found = {"n": n, "h": h, "w": w, "c": c, "k": k, "r": r, "s": s, "h_out": h_out, "w_out": w_out}
     found |= {"h_half": -(-h_out // 2), "w_half": -(-w_out // 2), "pixels": n * h_out * w_out}
-    found |= {"c_padded": -(-c // 8) * 8, "k_padded": -(-k // 64) * 64}
     found |= {"stride": case.stride, "pad_top": 0, "pad_left": 0}
     if case.padding == "same":
         found["pad_top"], _ = same_padding(h, r, case.stride)
@@ -73,8 +72,14 @@ def sizes(case: Case) -> dict[str, int]:
 
 
 def product(text: str, known: Mapping[str, int]) -> int:
-    """The value of `n*h_out*16`."""
-    return math.prod(int(factor) if factor.isdigit() else known[factor] for factor in text.split("*"))
+    """The value of `n*h_out*c^16*16`."""
+    return math.prod(_factor(factor, known) for factor in text.split("*"))
+
+
+def _factor(text: str, known: Mapping[str, int]) -> int:
+    name, _, multiple = text.partition("^")
+    value = int(name) if name.isdigit() else known[name]
+    return -(-value // int(multiple)) * int(multiple) if multiple else value
 
 
 def fits(variant: Variant, known: Mapping[str, int]) -> bool:

@@ -22,6 +22,8 @@ GUARD_WORD = 0x7FC0A5A5
 POISON_WORD = 0x7FC0BEEF
 ALIGNMENT = 256  # what cudaMalloc gives, so that vector loads work as they would in a student's own run
 SMALLEST_GUARD, LARGEST_GUARD = 64 << 10, 4 << 20
+PAGE = 2 << 20
+"""What the driver maps at least: the last guard fills it up, so that no memory behind the arrays goes unwatched."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,10 @@ def lay_out(specs: Sequence[ArraySpec]) -> Layout:
         end = position + _words(array_bytes(spec)) * 4
         position = _aligned(end) + guard_bytes(spec)
         guards.append((end, position - end))
-    return Layout(tuple(offsets), tuple(guards), position)
+    start, _ = guards.pop()
+    whole = -(-position // PAGE) * PAGE
+    guards.append((start, whole - start))
+    return Layout(tuple(offsets), tuple(guards), whole)
 
 
 class Arena:

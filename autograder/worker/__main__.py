@@ -1,8 +1,9 @@
-"""The process that runs student Python: `python -m autograder.worker FOLDER`.
+"""The process that runs what a submission holds: `python -m autograder.worker FOLDER`.
 
-Reads FOLDER/request.json, appends one JSON line an event to FOLDER/events.jsonl, and leaves
-simulated outputs as FOLDER/<case>.npy. It sees no GPU, no rubric, no expected output, no score.
-Whatever it writes is untrusted; `autograder.planning` reads it back strictly.
+Reads FOLDER/request.json and appends one JSON line an event to FOLDER/events.jsonl. It sees no GPU, no
+rubric, no expected output, no score. Asked to *plan* it runs student Python; asked to *simulate*, in
+another process, kernels alone, and leaves outputs as FOLDER/<case>.npy. Whatever it writes is untrusted;
+`autograder.planning` reads it back strictly.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.evidence import Case, Fault, FaultKind, Plan, decode, encode
+from autograder.evidence import Case, Fault, FaultKind, decode, encode
 
 
 class Events:
@@ -39,21 +40,35 @@ def main(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     events = Events(folder / "events.jsonl")
     events.write("enter", "", case=None, stage="start")
-    simulate = request["mode"] == "simulate"
-    if simulate:
-        os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+    if request["mode"] == "simulate":
+        simulate(folder, request, events)
+    else:
+        plan(request, events)
+    events.write("end", "")
 
+
+def simulate(folder: Path, request: dict[str, Any], events: Events) -> None:
+    """Replays recorded launches in the simulator; no student Python but checked kernels is in this process."""
+    os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+    from autograder.worker import simulation
+    from autograder.worker.replay import replay_task
+
+    simulation.install()
+    events.write("compiler", "", compiled=False)
+    for task in request["tasks"]:
+        replay_task(folder, events, task, request["limits"]["kernel_s"])
+        events.write("done", task["id"])
+
+
+def plan(request: dict[str, Any], events: Events) -> None:
+    """Runs student Python: what its host functions launch is recorded and compiled."""
     # All of the grader's own imports come before any student code: what fails here is not theirs.
     from autograder.worker.cells import find_function, run_cells
     from autograder.worker.compiling import Compiler, has_compiler
     from autograder.worker.recorder import Recorder
 
-    if simulate:
-        from autograder.worker import simulation
-
-        simulation.install()
     cc = (int(request["compute_capability"][0]), int(request["compute_capability"][1]))
-    compiled = not simulate and has_compiler()
+    compiled = has_compiler()
     compiler = Compiler(cc, enabled=compiled)
     recorder = Recorder(cc, compiler.key)
     events.write("compiler", "", compiled=compiled)
@@ -74,13 +89,11 @@ def main(folder: Path) -> None:
                 events.fault(name, function)
                 continue
             chosen = [case for case in cases if case.function == function_name]
-            _run_cases(folder, events, task, chosen, function, recorder, compiler, limits, simulate)
+            _run_cases(events, task, chosen, function, recorder, compiler, limits)
         events.write("done", name)
-    events.write("end", "")
 
 
 def _run_cases(
-    folder: Path,
     events: Events,
     task: dict[str, Any],
     cases: Sequence[Case],
@@ -88,7 +101,6 @@ def _run_cases(
     recorder: Any,
     compiler: Any,
     limits: dict[str, float],
-    simulate: bool,
 ) -> None:
     from autograder.worker.planning import plan_kernel_case, plan_value_case
 
@@ -112,26 +124,6 @@ def _run_cases(
             events.write("kernel", name, key=key, kernel=encode(compiler.kernels[key]))
             told.add(key)
         events.write("plan", name, plan=encode(plan))
-        if simulate and task["kind"] == "kernel":
-            events.write("enter", name, case=case.id, stage="kernel")
-            _simulate(folder, events, name, case, plan, recorder, case.id in task["trace"], limits["kernel_s"])
-
-
-def _simulate(
-    folder: Path, events: Events, task: str, case: Case, plan: Plan, recorder: Any, trace: bool, seconds: float
-) -> None:
-    import numpy as np
-
-    from autograder.worker import simulation
-
-    x, w = (np.load(folder / f"{case.id}.{role}.npy", allow_pickle=False) for role in ("x", "w"))
-    outcome, y = simulation.run_plan(plan, recorder.replay, case, x, w, trace=trace, seconds=seconds)
-    if y is not None:
-        np.save(folder / f"{case.id}.npy", y, allow_pickle=False)
-    events.write("outcome", task, outcome=encode(outcome))
-    if outcome.fault and outcome.fault.kind is FaultKind.KERNEL_TIMEOUT:
-        # The simulated threads can't be stopped; a fresh process goes on with the rest.
-        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from autograder.evidence import Fault, FaultKind, Kernel
 from autograder.worker.cells import TimeIsUpError, describe, time_limit
+from autograder.worker.portable import portable
 
 COMPILE_S = 25.0
 """For one kernel; 2 s are usual for a thousand unrolled multiply-adds. Below `planning.QUIET_S`, so that it is told."""
@@ -154,7 +155,8 @@ def _cell_of(function: Any) -> str | None:
 
 
 def _record(function: Any, entry: str, ptx: str, lined_ptx: str = "") -> Kernel:
-    return Kernel(function.__name__, entry, ptx, _cell_of(function), function.__code__.co_firstlineno, lined_ptx)
+    line = function.__code__.co_firstlineno
+    return Kernel(function.__name__, entry, ptx, _cell_of(function), line, lined_ptx, portable(function))
 
 
 def _constraint_place(error: Exception) -> tuple[str | None, int | None]:

@@ -25,7 +25,7 @@ def plan_kernel_case(function: Callable[..., Any], case: Case, recorder: Recorde
     Args:
         function: The student's host function.
         case: Shapes and arguments.
-        recorder: Where launches are written down; `recorder.replay` holds the kernels afterwards.
+        recorder: Where launches are written down.
         seconds: Limit for the call.
     """
     x, w = recorder.start(case.x_shape, case.w_shape)

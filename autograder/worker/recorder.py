@@ -40,7 +40,6 @@ class Recorder:
         self._kernel_key = kernel_key
         self.arrays: list[ArraySpec] = []
         self.launches: list[Launch] = []
-        self.replay: list[tuple[Any, Launch]] = []
         self.active = False
         self.device = pytypes.SimpleNamespace(
             compute_capability=compute_capability,
@@ -54,7 +53,7 @@ class Recorder:
 
     def start(self, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -> tuple[SymbolicArray, SymbolicArray]:
         """Forgets the last host function and makes the next one's inputs."""
-        self.arrays, self.launches, self.replay = [], [], []
+        self.arrays, self.launches = [], []
         self.active = True
         return self._array("x", x_shape, np.float32), self._array("w", w_shape, np.float32)
 
@@ -101,9 +100,7 @@ class Recorder:
         shared = int(configuration[3]) if len(configuration) > 3 else 0
         arguments = [self._to_device(a) if isinstance(a, np.ndarray) else a for a in arguments]
         packed = tuple(_argument(value, position) for position, value in enumerate(arguments, start=1))
-        launch = Launch(self._kernel_key(kernel, arguments), grid, block, shared, packed)
-        self.launches.append(launch)
-        self.replay.append((kernel, launch))
+        self.launches.append(Launch(self._kernel_key(kernel, arguments), grid, block, shared, packed))
 
     def _install(self) -> None:
         recorder = self

@@ -74,6 +74,15 @@ def check(
         Device,
         typer.Option(metavar="auto|gpu|simulator", help="The GPU if there is one; that or nothing; Numba's simulator."),
     ] = Device.AUTO,
+    isolation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|strong|medium|none",
+            envvar="GPULABS_ISOLATION",
+            help="The walls around your code; the strongest that hold here. With none it runs as your own.",
+            show_default="auto",
+        ),
+    ] = None,
 ) -> int:
     """Grade your notebook as the instructor will.
 
@@ -82,7 +91,7 @@ def check(
     """
     from gpulabs.commands import notebooks
 
-    return notebooks.check(lab, notebook, task, as_json, report, device.value)
+    return notebooks.check(lab, notebook, task, as_json, report, device.value, isolation)
 
 
 @app.command()

@@ -108,6 +108,27 @@ def output_shape(x_shape: Shape, w_shape: Shape, stride: int = 1, padding: str =
     return n, output_size(h, r, stride, padding), output_size(width, s, stride, padding), k
 
 
+def padding_before(x_shape: Shape, w_shape: Shape, stride: int = 1, padding: str = "valid") -> tuple[int, int]:
+    """Gives the rows of zeros above an image and the columns of zeros to its left.
+
+    Args:
+        x_shape: (N, H, W, C).
+        w_shape: (R, S, C, K).
+        stride: Of both axes.
+        padding: `same` or `valid`.
+
+    Returns:
+        (top, left): the window of output (i, j) starts at row i * stride - top, column j * stride - left.
+
+    Example:
+        >>> padding_before((1, 5, 6, 1), (3, 3, 1, 1), 2, "same")
+        (1, 0)
+    """
+    if padding == "valid":
+        return 0, 0
+    return same_padding(x_shape[1], w_shape[0], stride)[0], same_padding(x_shape[2], w_shape[1], stride)[0]
+
+
 def conv2d(x: Array, w: Array, stride: int = 1, padding: str = "valid") -> Array:
     """Convolves on the CPU, as a reference: every product is summed in float64.
 

@@ -41,6 +41,7 @@ LABS = (
         "lab2_fast_conv",
         "A fast convolution",
         "shared-memory tiles, register blocking, vector loads, an open challenge",
+        ready=True,
     ),
     Lab("lab3_conv_layer", "A layer that learns", "gradient kernels, a Keras layer with a custom gradient"),
     Lab("lab4_batch_size", "The batch size", "a throughput meter, a model of time per step, a choice"),

@@ -1,6 +1,7 @@
-"""How a GPU moves data: a warp's 32 accesses become sectors of 32 bytes.
+"""How a GPU moves data: a warp's 32 accesses become sectors of global memory, or passes over shared memory.
 
-Source: NVIDIA, "CUDA C++ Best Practices Guide", section "Coalesced access to global memory".
+Source: NVIDIA, "CUDA C++ Best Practices Guide", sections "Coalesced access to global memory" and "Shared memory
+and memory banks".
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 WARP_SIZE = 32
 SECTOR_BYTES = 32
 FLOAT_BYTES = 4
+BANKS = 32
 
 
 def sectors(words: Iterable[int], word_bytes: int = FLOAT_BYTES) -> set[int]:
@@ -42,3 +44,37 @@ def flat_index(index: tuple[int, ...], shape: tuple[int, ...]) -> int:
     for i, extent in zip(index, shape, strict=True):
         position = position * extent + i
     return position
+
+
+def bank_words(words: Iterable[int]) -> dict[int, list[int]]:
+    """The different words that a warp asks each bank of shared memory for.
+
+    Args:
+        words: Indices of float32 words in shared memory, one a thread.
+
+    Returns:
+        Bank -> its words, each once, in the order of the threads; banks without a word are left out.
+
+    Example:
+        >>> bank_words([0, 32, 32, 5])
+        {0: [0, 32], 5: [5]}
+    """
+    banks: dict[int, list[int]] = {}
+    for word in words:
+        found = banks.setdefault(word % BANKS, [])
+        if word not in found:
+            found.append(word)
+    return banks
+
+
+def bank_passes(words: Iterable[int]) -> int:
+    """Passes that a warp's access to shared memory takes: a bank delivers one word a pass.
+
+    Args:
+        words: Indices of float32 words in shared memory, one a thread.
+
+    Example:
+        >>> bank_passes(range(32)), bank_passes(range(0, 64, 2)), bank_passes([7] * 32)
+        (1, 2, 1)
+    """
+    return max(len(found) for found in bank_words(words).values())

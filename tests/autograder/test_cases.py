@@ -204,3 +204,23 @@ def test_roof_cases_lie_on_both_sides_of_the_ridge():
     below = [math.prod(c.arguments[::2]) < c.arguments[1] for c in roof]
 
     assert below == [True, False] * 3
+
+
+LAB2 = rubric.load("lab2")
+
+
+def test_a_workload_whose_structure_counts_is_drawn_without_a_gpu_too():
+    for target in ("gpu", "simulator"):
+        drawn = cases.draw(LAB2, 3, target)
+        (tiled,) = of(drawn, "conv_tiled", "speed")
+        assert (tiled.x_shape, tiled.w_shape, tiled.values) == ((16, 58, 58, 64), (3, 3, 64, 64), "integers")
+        assert len(of(drawn, "conv_challenge", "speed")) == (target == "gpu")
+
+
+def test_the_functions_of_lab2_are_asked_what_they_take():
+    drawn = cases.draw(LAB2, 3, "simulator")
+    for task, item, count in (("tile_plan", "bytes", 6), ("bank_conflicts", "passes", 1), ("occupancy", "warps", 4)):
+        found = of(drawn, task, item)
+        assert {len(case.arguments) for case in found} == {count}
+        assert len({str(case.arguments) for case in found}) > len(found) // 2
+        assert all(cases.expected_values(case) > 0 for case in found)

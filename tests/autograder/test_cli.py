@@ -36,7 +36,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Grading by `fake_grade` behind strong isolation."""
     stand_in(monkeypatch, "path", grade=fake_grade)
     tier = types.SimpleNamespace(name="strong", description="made up")
-    stand_in(monkeypatch, "isolation", tier=lambda: tier)
+    stand_in(monkeypatch, "isolation", tier=lambda: tier, choose=lambda name: tier)
     return monkeypatch
 
 
@@ -114,12 +114,33 @@ def test_untrusted_code_is_refused_without_isolation(
     tmp_path: Path, made_up: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tier = types.SimpleNamespace(name="none", description="neither bubblewrap nor Landlock")
-    stand_in(made_up, "isolation", tier=lambda: tier)
+    stand_in(made_up, "isolation", tier=lambda: tier, choose=lambda name: tier)
     command = ("grade", "lab1", "--submissions", flat(tmp_path, ada="1"), "--out", tmp_path / "results")
     assert run(*command) == ExitCode.MISSING
     assert "neither bubblewrap nor Landlock" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
     assert run(*command, "--allow-untrusted") == ExitCode.OK
+
+
+def test_a_tier_can_be_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from autograder.isolation import probe
+
+    stand_in(monkeypatch, "path", grade=fake_grade)
+    monkeypatch.setenv(probe.VARIABLE, "auto")  # so that it is put back
+    monkeypatch.setattr(
+        probe, "find", lambda name: probe.Found(probe.Tier("none", "") if name == "none" else None, "no")
+    )
+    command = ("grade", "lab1", "--submissions", flat(tmp_path, ada="1"), "--out", tmp_path / "results", "--isolation")
+    assert run(*command, "strong") == ExitCode.MISSING
+    assert "isolation strong is not possible here: no; install bubblewrap" in capsys.readouterr().err
+    assert run(*command, "none") == ExitCode.MISSING
+    assert "isolation none was asked for" in capsys.readouterr().err
+    assert run(*command, "stronger") == ExitCode.BAD_INPUT
+    assert not (tmp_path / "results").exists()
+    assert run(*command, "none", "--allow-untrusted") == ExitCode.OK
+    assert os.environ[probe.VARIABLE] == "none"
 
 
 @pytest.mark.usefixtures("made_up")

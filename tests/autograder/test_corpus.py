@@ -14,24 +14,29 @@ from autograder.examples import example_notebook, read_example, task_cells
 from autograder.result import Status
 
 ROOT = Path(__file__).parents[2]
-LAB = "lab1_conv_kernel"
-CORRECT = sorted((ROOT / "tests" / "submissions" / "correct" / LAB).glob("*.py"))
-WRONG = sorted((ROOT / "tests" / "submissions" / "wrong" / LAB).glob("*.py"))
+CORRECT = sorted((ROOT / "tests" / "submissions" / "correct").glob("lab*/*.py"))
+WRONG = sorted((ROOT / "tests" / "submissions" / "wrong").glob("lab*/*.py"))
 
 
 def graded(example, tmp_path, device):
     """Grades an example; only the tasks that it replaces, which is all that it is about."""
-    released = json.loads((ROOT / "labs" / LAB / f"{LAB}.ipynb").read_text())
-    solution = task_cells((ROOT / "solutions" / LAB / f"{LAB}.py").read_text())
+    lab = example.parent.name
+    released = json.loads((ROOT / "labs" / lab / f"{lab}.ipynb").read_text())
+    solution = task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text())
     notebook = tmp_path / f"{example.stem}.ipynb"
     notebook.write_text(json.dumps(example_notebook(example, released, solution)))
-    return path.grade(notebook, LAB, tasks=read_example(example).cells or None, device=device)
+    return path.grade(notebook, lab, tasks=read_example(example).cells or None, device=device)
 
 
 def header(example, key):
     """A header line's text, e.g. of `# loses: conv_first.exact`."""
     found = re.search(rf"^# {key}: (.+)$", example.read_text(), re.MULTILINE)
     return found.group(1).strip() if found else ""
+
+
+def name(example):
+    """As pytest shows it, e.g. `lab1-right`."""
+    return f"{example.parent.name.partition('_')[0]}-{example.stem}"
 
 
 def explain(result):
@@ -57,37 +62,38 @@ def assert_loses(example, tmp_path, device):
     assert re.search(header(example, "says"), reasons), explain(result)
 
 
-@pytest.mark.parametrize("example", CORRECT, ids=lambda example: example.stem)
+@pytest.mark.parametrize("example", CORRECT, ids=name)
 def test_a_right_submission_earns_everything(example, tmp_path):
     assert_right(example, tmp_path, "simulator")
 
 
-@pytest.mark.parametrize("example", WRONG, ids=lambda example: example.stem)
+@pytest.mark.parametrize("example", WRONG, ids=name)
 def test_a_wrong_submission_loses_exactly_the_named_points(example, tmp_path):
     assert_loses(example, tmp_path, "simulator")
 
 
 @pytest.mark.slow
 def test_without_bubblewrap_the_scores_are_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(isolation, "tier", lambda: isolation.Tier("none", "made so by the test"))
-    by_name = {example.stem: example for example in (*CORRECT, *WRONG)}
-    assert_right(by_name["right"], tmp_path, "simulator")
-    for name in ("endless_host", "too_much_memory", "wrong_halo"):
-        assert_loses(by_name[name], tmp_path, "simulator")
+    monkeypatch.setenv(isolation.VARIABLE, "none")
+    by_name = {name(example): example for example in (*CORRECT, *WRONG)}
+    assert_right(by_name["lab1-right"], tmp_path, "simulator")
+    for wrong in ("lab1-endless_host", "lab1-too_much_memory", "lab1-wrong_halo"):
+        assert_loses(by_name[wrong], tmp_path, "simulator")
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("example", CORRECT, ids=lambda example: example.stem)
+@pytest.mark.parametrize("example", CORRECT, ids=name)
 def test_a_right_submission_earns_everything_on_a_gpu(example, tmp_path):
     assert_right(example, tmp_path, "gpu")
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("example", WRONG, ids=lambda example: example.stem)
+@pytest.mark.parametrize("example", WRONG, ids=name)
 def test_a_wrong_submission_loses_exactly_the_named_points_on_a_gpu(example, tmp_path):
     assert_loses(example, tmp_path, "gpu")
 
 
-def test_the_corpus_is_large_enough():
-    assert len(CORRECT) >= 8
-    assert len(WRONG) >= 12
+@pytest.mark.parametrize(("lab", "right", "wrong"), [("lab1_conv_kernel", 8, 12), ("lab2_fast_conv", 2, 12)])
+def test_the_corpus_is_large_enough(lab, right, wrong):
+    assert sum(example.parent.name == lab for example in CORRECT) >= right
+    assert sum(example.parent.name == lab for example in WRONG) >= wrong

@@ -1,11 +1,12 @@
 """The worker, really started: what host functions and kernels get wrong becomes a fault with a sentence."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from autograder import planning
+from autograder import isolation, planning
 from autograder.evidence import Case, FaultKind
 from autograder.program import program
 from autograder.submission import from_cells
@@ -46,7 +47,11 @@ def simulated(tmp_path, source, **more):
     x, w = (rng.integers(-9, 9, shape).astype(np.float32) for shape in (CASE.x_shape, CASE.w_shape))
     np.save(tmp_path / f"{CASE.id}.x.npy", x)
     np.save(tmp_path / f"{CASE.id}.w.npy", w)
-    measurement = planning.simulate([request(source, **more)], tmp_path)["t"]
+    asked = request(source, **more)
+    (tmp_path / "plan").mkdir()
+    plans = planning.plan([asked], tmp_path / "plan", (7, 5))
+    assert plans["t"].faults == ()
+    measurement = planning.simulate([asked], plans, tmp_path)["t"]
     return measurement, np.einsum("nhwc,ck->nhwk", x, w[0, 0])
 
 
@@ -159,6 +164,47 @@ def test_a_process_that_ends_itself_loses_only_its_task(tmp_path):
     assert "ended the grader's process" in fault.message
 
 
+def test_a_record_that_ends_without_plans_is_the_submissions_fault(tmp_path):
+    forge = (
+        "if True:\n    import os\n    with open('events.jsonl', 'a') as record:\n"
+        '        record.write(\'{"event": "done", "task": "t"}\\n{"event": "end", "task": ""}\\n\')\n'
+        "    os._exit(0)\n"
+    )
+
+    fault = plan_fault(tmp_path, HEAD + forge + "def f(x, w): pass")
+
+    assert (fault.kind, fault.case) == (FaultKind.CELL_EXCEPTION, CASE.id)
+    assert "left no plan" in fault.message
+
+
+def test_a_wiped_record_is_the_submissions_fault_where_an_idle_worker_starts(tmp_path):
+    wipe = "if True:\n    import os\n    os.remove('events.jsonl')\n    os.chmod('.', 0o500)\n    os._exit(0)\n"
+
+    fault = plan_fault(tmp_path, HEAD + wipe + "def f(x, w): pass")
+
+    assert (fault.kind, fault.case) == (FaultKind.CELL_EXCEPTION, None)
+    assert "ended the grader's process" in fault.message
+
+
+def test_a_forged_blame_of_a_task_that_is_over_ends_nothing_but_itself(tmp_path):
+    """Naming another task as the last word once made the grader start workers until it gave up."""
+    forge = (
+        "if True:\n    import os\n    with open('events.jsonl', 'a') as record:\n"
+        '        record.write(\'{"event": "enter", "task": "a", "case": null, "stage": "host"}\\n\')\n'
+        "    os._exit(0)\n"
+    )
+    cells = from_cells("lab", {"a": "# task: a\ndef g(a): return 1", "t": HEAD + forge}).cells
+    tasks = [
+        planning.TaskRequest(program(cells, "a"), "function", {"g": "g(a)"}, (), ()),
+        planning.TaskRequest(program(cells, "t"), "kernel", {"f": "f(x, w)"}, (CASE,), ()),
+    ]
+
+    got = planning.plan(tasks, tmp_path, (7, 5))
+
+    assert got["a"].faults == ()
+    assert [fault.kind for fault in got["t"].faults] == [FaultKind.CELL_EXCEPTION]
+
+
 def test_plain_functions_return_plain_numbers(tmp_path):
     cases = [Case(f"t-v-{i}", "t", "v", "f", arguments=(i, 2)) for i in range(2)]
     source = "# task: t\nimport numpy as np\ndef f(a, b): return (np.int64(a), [b * 0.5]), 3"
@@ -198,12 +244,34 @@ def test_the_simulator_counts_sectors_by_warp(tmp_path):
 
 def test_a_package_that_the_grader_lacks_costs_no_points(tmp_path, monkeypatch):
     broken = tmp_path / "broken"
-    broken.mkdir()
+    (broken / "broken-1.dist-info").mkdir(parents=True)  # a worker sees installations, not any folder
     (broken / "greenlet.py").write_text("raise ModuleNotFoundError(\"No module named 'greenlet'\")")
     monkeypatch.syspath_prepend(str(broken))
 
     with pytest.raises(GraderError, match=r"did not start .*greenlet"):
         simulated(tmp_path, RIGHT)
+
+
+def test_student_python_is_not_where_kernels_run(tmp_path):
+    """Code of a cell that patches the simulator changes nothing: the replay never runs the cell."""
+    patch = (
+        "if True:\n    import sys\n    from autograder.worker import __main__ as worker\n"
+        "    for module in list(sys.modules.values()):\n"
+        "        if hasattr(module, 'run_plan'): module.run_plan = None\n"
+        "    with open('events.jsonl', 'a') as record: record.write('')\n"
+    )
+    measurement, expected = simulated(tmp_path, HEAD + patch + RIGHT.removeprefix(HEAD))
+
+    assert measurement.outcomes[0].fault is None
+    assert np.array_equal(np.load(tmp_path / f"{CASE.id}.npy"), expected)
+
+
+def test_a_kernel_that_is_no_plain_kernel_code_waits_for_a_gpu(tmp_path):
+    source = RIGHT.replace("j, i, n = cuda.grid(3)", "j, i, n = cuda.grid(3)\n    assert n >= 0")
+
+    measurement, _ = simulated(tmp_path, source)
+
+    assert "Needs a GPU: kernel kernel uses Assert (cell t, line 8)" in measurement.outcomes[0].pending
 
 
 def test_barriers_make_threads_wait(tmp_path):
@@ -220,7 +288,7 @@ def test_barriers_make_threads_wait(tmp_path):
 def test_threads_that_ended_hold_up_no_barrier_and_votes_count(tmp_path):
     source = HEAD + (
         "@cuda.jit\ndef kernel(x, w, y):\n    i = cuda.threadIdx.x\n    if i >= 24:\n        return\n"
-        "    many = cuda.syncthreads_count(i % 3 == 0)\n    y[0, 0, 0, i] = many\n"
+        "    many = cuda.syncthreads_count(1 if i % 3 == 0 else 0)\n    y[0, 0, 0, i] = many\n"
         "def f(x, w):\n    y = cuda.device_array((1, 1, 1, 24), np.float32)\n    kernel[1, 32](x, w, y)\n    return y\n"
     )
     simulated(tmp_path, source)
@@ -238,7 +306,12 @@ def test_threads_that_ended_hold_up_no_barrier_and_votes_count(tmp_path):
             "an array (cell t, line 12): thread (0, 1, 0)",
         ),
         ("y[n, i, j, k] = acc", "1 // (j - j)", FaultKind.KERNEL_EXCEPTION, "ZeroDivisionError"),
-        ("y[n, i, j, k] = acc", "while True: pass", FaultKind.KERNEL_TIMEOUT, "a loop in the kernel never ends"),
+        (
+            "y[n, i, j, k] = acc",
+            "while y[n, i, j, k] != 7: acc += 0",
+            FaultKind.KERNEL_TIMEOUT,
+            "a loop in the kernel never ends",
+        ),
     ],
 )
 def test_what_a_kernel_gets_wrong_is_one_sentence(tmp_path, monkeypatch, old, new, kind, sentence):
@@ -257,3 +330,27 @@ def test_unwritten_outputs_are_counted_and_inputs_compared(tmp_path):
     measurement, _ = simulated(tmp_path, lazy)
 
     assert (measurement.outcomes[0].unwritten, measurement.outcomes[0].inputs_intact) == (12, False)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "words"),
+    [
+        ("memory", FaultKind.OUT_OF_MEMORY, "used more memory than"),
+        ("processes", FaultKind.REJECTED, "started more processes or threads than"),
+        ("disk", FaultKind.REJECTED, "wrote more to the disk than"),
+    ],
+)
+def test_what_a_worker_took_too_much_of_is_told(tmp_path, monkeypatch, how, kind, words):
+    def stopped(module, folder, limits, **_):
+        compiler = {"event": "compiler", "task": "", "compiled": True}
+        enter = {"event": "enter", "task": "t", "case": CASE.id, "stage": "host"}
+        (folder / "events.jsonl").write_text(f"{json.dumps(compiler)}\n{json.dumps(enter)}\n")
+        return isolation.Ending(how, 137, "")
+
+    monkeypatch.setattr(isolation, "run", stopped)
+
+    fault = plan_fault(tmp_path, RIGHT)
+
+    assert fault.kind is kind
+    assert fault.message.startswith(f"t: the host function {words}")
+    assert fault.message.endswith(f"was stopped (case {CASE.id}).")

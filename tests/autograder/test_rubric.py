@@ -43,6 +43,53 @@ def test_a_task_with_several_functions_lists_them():
     assert rubric.load("lab1").task("roofline").functions == ("count_flops", "count_bytes", "attainable_gflops")
 
 
+LAB2 = (importlib.resources.files("autograder") / "rubrics" / "lab2_fast_conv.toml").read_text(encoding="utf-8")
+
+
+def test_lab2_is_worth_100_points():
+    assert rubric.load("lab2").points == 100
+
+
+def test_structure_and_curve_are_read():
+    task = rubric.load("lab2").task("conv_blocked")
+
+    assert task.item("reuse").limits == {"must_use_shared": 1.0, "min_products_per_load": 1.5}
+    speed = task.item("speed")
+    assert (speed.low, speed.high, speed.curve[-1]) == ("tiled", "blocked", (0.95, 8.0))
+    assert rubric.load("lab2").task("conv_challenge").item("speed").max_relative_error == 3e-3
+    assert speed.max_relative_error is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[0.95, 7]]", "[0.95, 8]]", "item speed: curve: its last step gives 8 points, the item 7"),
+        ("[[0.25, 2], ", "[[0.6, 2], ", "must grow"),
+        ("[[0.25, 2], ", "[[0.0, 2], ", "positions above 0"),
+        ("[0.95, 7]]", "[1.5, 7]]", "positions above 0 and up to 1"),
+        ("curve = [[0.25, 2]", "curve = [[0.25]", "expected ..position, points"),
+        ('low = "coalesced"\n', "", "low: missing"),
+        ("min_barriers = 1\n", "min_barriers = -1\n", "must be a number from 0"),
+        ("must_use_shared = true\n", "must_use_shared = 1\n", "expected bool"),
+        ("min_barriers = 1\n", "min_barrier = 1\n", "min_barrier: unknown key"),
+        ("max_spill_bytes = 0\nmax_fp64 = 0\n", "", "asks for something"),
+        ('kind = "speed_curve"', 'kind = "speedup"', "baseline: missing"),
+    ],
+)
+def test_a_slip_in_structure_or_curve_is_refused(old, new, words):
+    assert old in LAB2
+
+    with pytest.raises(RubricError, match=words):
+        rubric.parse(LAB2.replace(old, new, 1), "rubrics/lab2.toml")
+
+
+def test_structure_without_a_workload_is_refused():
+    text = LAB2[: LAB2.index('[[task.item]]\nid = "speed"')] + LAB2[LAB2.index("# ----", LAB2.index('id = "speed"')) :]
+
+    with pytest.raises(RubricError, match="structure needs an item of kind speedup or speed_curve"):
+        rubric.parse(text, "rubrics/lab2.toml")
+
+
 def test_an_unknown_lab_is_refused_with_the_list():
     with pytest.raises(RubricError, match="lab99.*lab1_conv_kernel"):
         rubric.load("lab99")

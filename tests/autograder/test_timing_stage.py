@@ -49,3 +49,24 @@ def test_troubled_race_is_run_again_alone_and_the_record_says_why(launched: list
     assert (race.discarded, race.trouble) == (("too hot",), ())
     assert [outcome.case for outcome in found.outcomes] == [case.id for case in CASES]
     assert told == ["conv_coalesced: measuring again, the first timing can't be trusted"]
+
+
+def test_a_curve_races_both_its_rungs_with_the_others_beside() -> None:
+    lab2 = rubric.load("lab2")
+    drawn = cases.draw(lab2, 3, "gpu", ["conv_tiled"])
+
+    race = timing_stage._race(lab2.task("conv_tiled"), drawn, "sm_75")
+
+    assert race is not None
+    assert (race.case, race.baseline, race.high) == ("conv_tiled-speed-0", "coalesced", "tiled")
+    assert race.curve[-1] == (0.95, 7.0)
+    assert "naive" in race.peers
+    assert not {"coalesced", "tiled", "few_channels"} & set(race.peers)  # that one does not take 64 channels
+
+
+def test_without_one_of_its_rungs_there_is_no_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab2 = rubric.load("lab2")
+    drawn = cases.draw(lab2, 3, "gpu", ["conv_tiled"])
+    monkeypatch.setattr(timing_stage.ladder, "ALL", ("naive", "coalesced"))
+
+    assert timing_stage._race(lab2.task("conv_tiled"), drawn, "sm_75") is None

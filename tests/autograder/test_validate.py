@@ -7,8 +7,11 @@ import pytest
 from numba import cuda, float32, types
 
 from autograder import ladder
+from autograder.assemble import assemble
 from autograder.evidence import ArraySpec, Case, FaultKind, Kernel, Launch, Plan
-from autograder.validate import check_plan, check_ptx
+from autograder.validate import check_plan, check_ptx, check_size, shared_limit
+from autograder.worker.compiling import with_bounds
+from gpulabs.intrinsics import commit_copies, copy4_async, load4, mma_tf32, store4, to_tf32, wait_copies
 
 CASE = Case("c", "t", "exact", "conv_first", (1, 4, 5, 2), (2, 3, 2, 3))
 PLAN, KERNELS = ladder.plan_for(ladder.rung("naive"), CASE)
@@ -141,6 +144,21 @@ BAD = {
     "foreign variable": (kernel("", ".extern .global .b32 theirs;"), "defined elsewhere"),
     "remembered results": (kernel("", ".global .align 4 .b8 cache[5000];"), "5,000 bytes in global variables"),
     "remembered in two axes": (kernel("", ".global .align 4 .b32 cache[100][100];"), "global variables"),
+    "a counter of launches": (
+        kernel("ld.global.u32 %r1, [count]; st.global.u32 [count], %r1;", ".global .align 4 .u32 count;"),
+        "keeps the variable count",
+    ),
+    "a counter behind a pointer": (
+        kernel("ld.const.u64 %rd1, [p];", ".global .align 4 .u32 count;\n.const .align 8 .u64 p = count;"),
+        "keeps the variable count",
+    ),
+    "a counter named like a table": (
+        kernel("st.global.u32 [__cudart_i2opi_f], 1;", ".global .align 4 .b8 __cudart_i2opi_f[24];"),
+        "keeps the variable __cudart_i2opi_f",
+    ),
+    "labels by the thousand": (kernel("a:" * 20_001), "no compiler writes"),
+    "quotes by the thousand": (kernel('"' * 5_001), "no compiler writes"),
+    "a statement without end": (kernel("add.f32 " + "%f1, " * 80_001), "no compiler writes"),
     "managed memory": (kernel("", ".global .attribute(.managed) .align 4 .b32 cache;"), "declaration"),
     "debug": (kernel("", ".section .debug_info { .b8 0 }"), "debug=True"),
     "preprocessor": (kernel("#define ret trap\n"), "characters"),
@@ -202,6 +220,51 @@ def test_what_numba_compiles(function: Any, says: str | None) -> None:
     assert (fault is None) if says is None else (fault is not None and says in fault.message)
 
 
+def test_dynamic_shared_memory_is_limited_by_the_device() -> None:
+    plan = launch_with(shared_bytes=64 << 10)
+    assert check_plan(plan, CASE, KERNELS, shared_limit("sm_75")) is None
+    assert check_plan(launch_with(shared_bytes=(64 << 10) + 1), CASE, KERNELS, shared_limit("sm_75")) is not None
+    assert check_plan(launch_with(shared_bytes=227 << 10), CASE, KERNELS, shared_limit("sm_90")) is None
+    assert shared_limit(None) == shared_limit("sm_90") > shared_limit("sm_89") > shared_limit("sm_20") == 48 << 10
+
+
+def wide(x, w):
+    tile = cuda.shared.array(0, float32)
+    t = cuda.threadIdx.x
+    a, b, c, d = load4(x, 4 * t)
+    store4(tile, 4 * t, a, b, c, d)
+    copy4_async(tile, 4 * t + 512, w, 4 * t, t > 3)
+    commit_copies()
+    wait_copies(0)
+    cuda.syncthreads()
+    a, b, c, d = mma_tf32(a, b, c, d, to_tf32(tile[t]), b, a, b, c, d)
+    store4(w, 4 * t, a, b, c, d)
+
+
+def test_the_intrinsics_and_bounds_pass() -> None:
+    array = types.Array(types.float32, 1, "C")
+    ptx, _ = cuda.compile_ptx(wide, (array, array), cc=(8, 0))
+    for word in ("ld.global.v4.f32", "st.shared.v4.f32", "cp.async.cg", "mma.sync", "cvt.rna.tf32"):
+        assert word in ptx
+    entry = re.search(r"\.visible \.entry (\w+)", ptx)
+    assert entry is not None
+    for options in ({}, {"max_registers": 64}, {"launch_bounds": (256, 2)}, {"launch_bounds": 128}):
+        bounded = with_bounds(ptx, options)
+        assert (bounded != ptx) == bool(options)
+        kernel = Kernel("wide", entry.group(1), bounded)
+        assert check_ptx(kernel) is None
+        assert assemble({"k": kernel}, "sm_80").faults == {}
+
+
 def test_a_launch_without_kernels_at_hand_is_still_limited() -> None:
     bare = Launch("k", (1, 1, 1), (2048, 1, 1), 0, ())
     assert check_plan(replace(PLAN, launches=(bare,)), CASE) is not None
+
+
+def test_all_kernels_of_a_task_are_held_to_a_size() -> None:
+    large = {f"k{number}": Kernel("k", "k", "x" * 1_000_000) for number in range(17)}
+    many = dict.fromkeys(map(str, range(129)), Kernel("k", "k", ""))
+    assert "129 kernels" in check_size("t", many).message  # type: ignore[union-attr]
+    assert "17,000,000 characters" in check_size("t", large).message  # type: ignore[union-attr]
+    large.popitem()
+    assert check_size("t", large) is None

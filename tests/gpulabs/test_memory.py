@@ -1,9 +1,9 @@
-"""Sectors and flat indices."""
+"""Sectors, flat indices, banks."""
 
 import numpy as np
 import pytest
 
-from gpulabs.memory import flat_index, sectors
+from gpulabs.memory import bank_passes, flat_index, sectors
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,17 @@ def test_sectors_are_aligned_runs_of_eight_floats(words: range, count: int) -> N
 def test_flat_index_is_numpys() -> None:
     shape = (2, 3, 4, 5)
     assert flat_index((1, 2, 3, 4), shape) == np.ravel_multi_index((1, 2, 3, 4), shape)
+
+
+@pytest.mark.parametrize(
+    ("words", "passes"),
+    [
+        (range(32), 1),
+        ([9] * 32, 1),
+        (range(0, 1024, 32), 32),
+        (range(0, 32 * 33, 33), 1),
+        ([lane // 2 * 64 for lane in range(32)], 16),
+    ],
+)
+def test_a_bank_delivers_one_word_a_pass_and_a_shared_word_once(words: range, passes: int) -> None:
+    assert bank_passes(words) == passes

@@ -66,11 +66,11 @@ assert 16 * TILES * PITCH <= 2 * STAGE  # in the end the products take the same 
 VARIANTS = (
     Variant(
         (
-            Step("winograd_filters", (64, 2, 1), ("k_padded", "c_padded", "1"), (64, 2, 1), arrays=("w", "u")),
+            Step("winograd_filters", (64, 2, 1), ("k^64", "c^8", "1"), (64, 2, 1), arrays=("w", "u")),
             Step(
                 "winograd",
                 (THREADS, 1, 1),
-                ("k_padded", "n*h_half*w_half", "1"),
+                ("k^64", "n*h_half*w_half", "1"),
                 (FILTERS, TILES, 1),
                 arrays=("x", "u", "y"),
                 shared_bytes=4 * 2 * STAGE,
@@ -78,7 +78,7 @@ VARIANTS = (
             ),
         ),
         needs={"r": 3, "s": 3, "stride": 1},
-        temporaries={"u": ("16", "c_padded", "k_padded")},
+        temporaries={"u": ("16", "c^8", "k^64")},
     ),
 )
 

@@ -46,12 +46,22 @@ def start(lab_name: str, where: Path) -> int:
 
 
 def check(
-    lab_name: str, notebook: Path | None, task: str | None, as_json: bool, report: Path | None, device: str
+    lab_name: str,
+    notebook: Path | None,
+    task: str | None,
+    as_json: bool,
+    report: Path | None,
+    device: str,
+    isolation: str | None = None,
 ) -> int:
     """Grades a notebook the way the instructor will, and prints each item's verdict."""
     lab = labs.find(lab_name)
     file = _notebook(lab, notebook)
     tasks = _tasks(lab, task)
+    from autograder.isolation import choose
+
+    if isolation:
+        choose(isolation)
     from autograder.path import grade  # after what can be wrong with the command: it imports Numba
 
     with terminal.progress(f"checking {file.name}") as progress:
@@ -94,6 +104,7 @@ def _show(result: Result, lab: labs.Lab, report: Path | None, single: bool) -> N
     terminal.print_items(result.items)
     for note in result.notes:
         print(terminal.plain(f"note: {note}"))
+    print(terminal.plain(textwrap.fill(f"isolation: {result.isolation}", width, subsequent_indent=" " * 11)))
     print(terminal.verdict(result))
     if report:
         print(f"report: {report}")

@@ -3,6 +3,11 @@
 Before compute capability 8.0 there is no `cp.async`: `copy4_async` is then a plain load and store, and the two
 functions that group and wait do nothing. Kernels stay right; nothing overlaps. Tensor cores with TF32 need 8.0.
 
+Shared arrays: Numba aligns them to 4 bytes, so that an array of odd size would push the next one off the 16 that a
+vector needs. Each function here raises the alignment of the shared arrays that its caller has declared so far. A
+caller is what becomes one function: a kernel with all its device functions of `inline="always"`. The rule that is
+left: where only device functions that are not inlined touch a kernel's shared array, the kernel declares it first.
+
 Source: PTX ISA, "cp.async", "mma.sync.aligned.m16n8k8" and "cvt.rna.tf32.f32".
 """
 
@@ -21,6 +26,8 @@ INT32 = ir.IntType(32)
 FOUR = ir.VectorType(FLOAT, 4)
 SHARED = 3
 """LLVM's number for the address space of shared memory."""
+VECTOR_BYTES = 16
+"""Numba aligns a shared array of floats to 4 bytes, vectors need 16."""
 
 
 @intrinsic
@@ -223,6 +230,7 @@ def _is_floats(kind: Any) -> bool:
 
 def _four(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
     """A pointer to the vector of four at (array, index)."""
+    _align_shared(builder)
     return builder.bitcast(_address(context, builder, kinds, values), FOUR.as_pointer())
 
 
@@ -235,8 +243,16 @@ def _address(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
     return builder.gep(array.data, [index])
 
 
+def _align_shared(builder: Any) -> None:
+    """Aligns the caller's shared arrays for vectors."""
+    for variable in builder.module.global_values:
+        if isinstance(variable, ir.GlobalVariable) and variable.type.addrspace == SHARED:
+            variable.align = max(variable.align or 0, VECTOR_BYTES)
+
+
 def _compute_capability() -> tuple[int, int]:
-    return tuple(targetconfig.ConfigStack().top().compute_capability)[:2]  # type: ignore[return-value]
+    major, minor = targetconfig.ConfigStack().top().compute_capability[:2]
+    return major, minor
 
 
 def _has_async_copies() -> bool:
@@ -250,5 +266,6 @@ def _need_tensor_cores(name: str) -> None:
 
 
 def _say(builder: Any, text: str) -> None:
+    _align_shared(builder)
     kind = ir.FunctionType(ir.VoidType(), [])
     builder.call(ir.InlineAsm(kind, text, "~{memory}", side_effect=True), [])

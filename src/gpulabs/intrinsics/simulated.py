@@ -1,15 +1,30 @@
 """Plain Python bodies of the device functions, for Numba's simulator.
 
 They check what the hardware demands and a GPU punishes: an index that is a multiple of 4, all floats in bounds.
-Copies that are asynchronous on a GPU happen at once here, so a missing wait goes unnoticed.
+Copies arrive here as late as they may on a GPU, when the thread waits for them: a missing or too short wait shows.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+TF32_BITS = 0xFFFFE000
+"""The upper 19 bits of a float32: all that a tensor core reads."""
+HALF = 0x1000
+INFINITY = 0x7F800000
+
+
+@dataclass
+class Copies:
+    """What a thread has started to copy: (target, floats), in groups from the oldest on."""
+
+    open: list[tuple[Any, Any]] = field(default_factory=list)
+    groups: deque[list[tuple[Any, Any]]] = field(default_factory=deque)
 
 
 def load1(array: Any, index: int) -> Any:
@@ -50,24 +65,31 @@ def copy4_async(shared: Any, i: int, source: Any, j: int, valid: bool) -> None:
     Raises:
         IndexError: They don't all lie in their arrays, or an index is no multiple of 4.
     """
-    found = _floats("copy4_async", source, j, store=False) if valid else 0
-    _floats("copy4_async", shared, i, store=True)[:] = found
+    found = _floats("copy4_async", source, j, store=False).copy() if valid else np.zeros(4, np.float32)
+    _copies().open.append((_floats("copy4_async", shared, i, store=True), found))
 
 
 def commit_copies() -> None:
-    """Closes a group of copies: nothing to do, they are done."""
+    """Closes a group of copies."""
+    copies = _copies()
+    copies.groups.append(copies.open)
+    copies.open = []
 
 
 def wait_copies(pending: int) -> None:
-    """Waits for groups of copies: nothing to do, they are done."""
+    """Lets all groups of copies but the newest few arrive."""
+    groups = _copies().groups
+    while len(groups) > pending:
+        for target, floats in groups.popleft():
+            target[:] = floats
 
 
 def to_tf32(value: Any) -> Any:
     """Rounds a float32 to TF32's 10 bits of mantissa, ties away from zero."""
-    bits = np.float32(value).view(np.uint32)
-    if (bits & 0x7F800000) == 0x7F800000:  # infinity and NaN stay
-        return np.float32(value)
-    return np.uint32((int(bits) + 0x1000) & 0xFFFFE000).view(np.float32)
+    bits = int(np.float32(value).view(np.uint32))
+    if bits & INFINITY != INFINITY:  # infinity and NaN are cut, not rounded, as GPUs do
+        bits += HALF
+    return np.uint32(bits & TF32_BITS).view(np.float32)
 
 
 def mma_tf32(
@@ -90,6 +112,13 @@ def mma_tf32(
     return c0 + d[0, 0], c1 + d[0, 1], c2 + d[1, 0], c3 + d[1, 1]
 
 
+def _copies() -> Copies:
+    """The copies of the thread that asks; the block's manager keeps them."""
+    thread: Any = threading.current_thread()
+    table: dict[int, Copies] = vars(thread._manager).setdefault("_copies", {})
+    return table.setdefault(thread.thread_id, Copies())
+
+
 def _floats(name: str, array: Any, index: int, *, store: bool) -> Any:
     """A view of the four floats at a flat index; an array that counts its traffic hears of it."""
     flat = getattr(array, "_ary", array).reshape(-1)
@@ -110,4 +139,4 @@ def _tell(array: Any, index: int, floats: int, *, store: bool) -> None:
 
 def _truncated(value: Any) -> Any:
     """What a tensor core reads of a float32: its upper 19 bits."""
-    return (np.float32(value).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+    return (np.float32(value).view(np.uint32) & np.uint32(TF32_BITS)).view(np.float32)

@@ -67,14 +67,15 @@ def roofline(roof: Roof, points: Mapping[str, tuple[float, float]]) -> Picture:
             va="bottom",
             fontsize=8,
         )
-        for number, (label, (x, y)) in enumerate(points.items()):
+        heights = _spread([y for _, y in points.values()], bottom, roof.peak_gflops)
+        for number, ((label, (x, y)), height) in enumerate(zip(points.items(), heights, strict=True)):
             colour = SERIES[number % len(SERIES)]
             ax.plot([x, x], [y, roof.attainable(x)], color=colour, linewidth=0.9, linestyle=":")
             ax.plot([x], [y], _MARKERS[number % len(_MARKERS)], color=colour, markersize=8, markeredgecolor="white")
             beyond = x > roof.ridge  # then the room is on the left
             ax.annotate(
                 f"{label}: {y:,.0f} GFLOP/s, {_percent(roof.share(x, y))} of the roof",
-                (x, y),
+                (x, height),
                 xytext=(-10 if beyond else 10, 0),
                 textcoords="offset points",
                 va="center",
@@ -91,6 +92,16 @@ def roofline(roof: Roof, points: Mapping[str, tuple[float, float]]) -> Picture:
             ax.spines[side].set_visible(False)
     shares = "; ".join(f"{label} {_percent(roof.share(x, y))}" for label, (x, y) in points.items()) or "no points yet"
     return Picture(figure, f"Roofline of {roof.name}, share of the roof reached: {shares}")
+
+
+def _spread(heights: list[float], bottom: float, top: float) -> list[float]:
+    """Moves labels down until neighbours are a line apart on the logarithmic axis."""
+    line = (top / bottom) ** (1 / 18)
+    placed, ceiling = list(heights), float("inf")
+    for index in sorted(range(len(heights)), key=lambda i: -heights[i]):
+        placed[index] = min(heights[index], ceiling)
+        ceiling = placed[index] / line
+    return placed
 
 
 def _percent(share: float) -> str:

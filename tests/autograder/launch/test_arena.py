@@ -6,6 +6,7 @@ from autograder.launch.arena import (
     ALIGNMENT,
     GUARD_WORD,
     LARGEST_GUARD,
+    PAGE,
     SMALLEST_GUARD,
     Arena,
     constant,
@@ -34,6 +35,7 @@ def test_arrays_and_guards_tile_the_allocation() -> None:
         assert offset == end
         end = offset + size
     assert end == layout.size
+    assert layout.size % PAGE == 0
 
 
 def test_guard_is_one_step_of_the_first_axis_within_limits() -> None:

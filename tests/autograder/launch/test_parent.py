@@ -52,6 +52,15 @@ def run(tmp_path: Path, kernels: list[str], race: RaceSpec | None = None, timeou
     )
 
 
+def test_a_race_between_two_rungs_comes_back_in_rounds(tmp_path: Path) -> None:
+    steps = ((0.5, 1.0),)
+    race = RaceSpec("case-0", "naive", 0.0, cudnn=False, high="coalesced", curve=steps)
+    (found,) = run(tmp_path, ["naive"], race).races
+    assert (found.baseline, found.high, found.wrong_outputs) == ("naive", "coalesced", 0)
+    assert len(found.rounds) == len(found.pairs) >= 15
+    assert len(found.rounds[0]) == 3
+
+
 def test_right_kernel_writes_its_output_and_nothing_else(tmp_path: Path) -> None:
     measured = run(tmp_path, ["naive"])
     (outcome,) = measured.outcomes

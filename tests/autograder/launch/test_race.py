@@ -50,9 +50,83 @@ def test_pairs_are_candidate_then_baseline_in_random_order() -> None:
     assert found.peers == {"naive": 2.0, "coalesced": 1.0}
     assert found.wrong_outputs == 0
     assert found.trouble == ("throttled",)
-    timed = gpu.launched[6 : 6 + 32]  # after two warm-ups each
+    timed = gpu.launched[7 : 7 + 32]  # after two warm-ups each and the baseline's answer to the judged inputs
     quads = {tuple(timed[i : i + 4]) for i in range(0, 32, 4)}
     assert quads == {("mine", "naive", "naive", "mine"), ("naive", "mine", "mine", "naive")}
+
+
+STEPS = ((0.5, 1.0), (0.95, 2.0))
+
+
+def raced_between(gpu: FakeGpu) -> Race:
+    names = ("mine", "naive", "tiled", "coalesced")
+    x, w = inputs()
+    track = Track(gpu, [contender(name) for name in names], x, w)
+    blank = Race("t", "w", "naive", (), high="tiled")
+    return run_race(blank, 0.0, track, names, conv2d(x, w).astype(np.float32), 3, lambda: None, tuple, STEPS)
+
+
+def test_a_race_between_two_rungs_measures_all_three_in_every_round() -> None:
+    gpu = FakeGpu(times_ms={"mine": 3.0, "naive": 4.0, "tiled": 2.0})
+    found = raced_between(gpu)
+    assert found.rounds == ((3.0, 4.0, 2.0),) * 16
+    assert found.pairs == ((3.0, 4.0),) * 16
+    assert found.peers == {"naive": 4.0, "tiled": 2.0, "coalesced": 1.0}
+    timed = gpu.launched[8 : 8 + 48]  # after two warm-ups each
+    for at in range(0, 48, 6):
+        there, back = timed[at : at + 3], timed[at + 3 : at + 6]
+        assert sorted(there) == ["mine", "naive", "tiled"]
+        assert back == there[::-1]
+    assert len({tuple(timed[at : at + 3]) for at in range(0, 48, 6)}) > 1
+
+
+def test_a_race_between_two_rungs_goes_on_while_a_step_is_open() -> None:
+    class Wavering(FakeGpu):
+        def launch(self, kernel: Any, *rest: Any) -> None:
+            self.times_ms["mine"] = 2.6 if self.calls % 12 < 6 else 3.1  # the step at 0.5 lies at 2.83
+            super().launch(kernel, *rest)
+
+    assert len(raced_between(Wavering(times_ms={"naive": 4.0, "tiled": 2.0})).rounds) == 120
+
+
+def test_an_answer_kept_from_an_earlier_run_is_wrong_in_every_pair() -> None:
+    class Remembering(FakeGpu):
+        """Its kernel `mine` computes once for each array that it is given, and hands that out ever after."""
+
+        def launch(self, kernel: Any, grid: Any, block: Any, shared_bytes: int, values: Any) -> None:
+            super().launch(kernel, grid, block, shared_bytes, values)
+            if kernel == "mine":
+                y = self.array(values[26:39])
+                y[:] = self.kept.setdefault(int(values[4]), y.copy())
+
+        def __init__(self, **more: Any) -> None:
+            super().__init__(**more)
+            self.kept: dict[int, Any] = {}
+
+    found = raced(Remembering(times_ms={"mine": 1.0, "naive": 2.0}), "mine", "naive")
+    assert found.wrong_outputs >= len(found.pairs) - module.SETS
+
+
+def test_inputs_that_the_candidate_spoils_are_whole_again_for_the_baseline() -> None:
+    class Spoiling(FakeGpu):
+        def launch(self, kernel: Any, grid: Any, block: Any, shared_bytes: int, values: Any) -> None:
+            if kernel == "mine":
+                self.array(values[:13])[:] = 0
+            super().launch(kernel, grid, block, shared_bytes, values)
+
+    found = raced(Spoiling(times_ms={"mine": 1.0, "naive": 2.0}), "mine", "naive")
+    assert found.wrong_outputs == len(found.pairs)
+
+
+def test_whole_numbers_have_no_tolerance_in_timed_outputs() -> None:
+    class Rounding(FakeGpu):
+        def launch(self, kernel: Any, grid: Any, block: Any, shared_bytes: int, values: Any) -> None:
+            super().launch(kernel, grid, block, shared_bytes, values)
+            if kernel == "mine":
+                self.array(values[26:39])[:] *= np.float32(1 + 2e-5)
+
+    found = raced(Rounding(times_ms={"mine": 1.0, "naive": 2.0}), "mine", "naive")
+    assert found.wrong_outputs == len(found.pairs)
 
 
 def test_undecided_race_goes_on_to_the_cap() -> None:

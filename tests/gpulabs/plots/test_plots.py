@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 
 from gpulabs.errors import BadInputError
+from gpulabs.occupancy import LIMITS
 from gpulabs.plots import (
     Picture,
     access_map,
+    bank_map,
     block_map,
     filtered_photographs,
+    halo_map,
+    ladder_bars,
+    occupancy_bars,
+    register_map,
     roofline,
     thread_map,
     window_map,
@@ -24,6 +30,13 @@ PICTURES = {
     "photographs": lambda: filtered_photographs({"x": np.zeros((2, 3)), "y": None}),
     "roofline": lambda: roofline(ROOF, {"mine": (2, 10), "other": (50, 90)}),
     "windows": lambda: window_map(6, 7, (3, 3), 2, "same"),
+    "banks": lambda: bank_map({"side by side": range(32), "a row apart": range(0, 1024, 32)}),
+    "halo": lambda: halo_map((4, 8), (3, 3), 1, 8),
+    "halo of one output": lambda: halo_map((1, 1), (1, 1), 2, 3),
+    "registers": lambda: register_map(128, 64, (8, 4), (16, 16)),
+    "occupancy": lambda: occupancy_bars({"mine": (256, 96, 0), "other": (64, 16, 4096)}, LIMITS["T4"], "a T4"),
+    "ladder": lambda: ladder_bars({"naive": 500, "cudnn": 40_000}),
+    "empty ladder": lambda: ladder_bars({}),
     "one window": lambda: window_map(1, 1, (3, 3), 1, "same"),
 }
 
@@ -44,6 +57,11 @@ def test_pictures_draw_and_show_in_a_notebook(name: str) -> None:
         ("blocks", "2 by 2 blocks of 4 by 2 threads over 5 by 3 outputs, 53% of the threads idle"),
         ("access", "far apart: 32 sectors: 1,024 bytes moved, 128 used (12.5 %)"),
         ("roofline", "mine 25%; other 90%"),
+        ("banks", "side by side: 1 pass; a row apart: 32 passes"),
+        ("halo", "4 by 8 outputs need a tile of 6 by 10 pixels, read once instead of 4.8 times"),
+        ("registers", "8 by 4 outputs: 12 loads for 32 multiply-adds"),
+        ("occupancy", "mine: 16 of 32 warps, 50%; other: 32 of 32 warps, 100%"),
+        ("ladder", "naive 0.5 TFLOP/s, 1.2% of cudnn; cudnn 40 TFLOP/s"),
         ("windows", "turns 6 by 7 pixels into 3 by 4"),
     ],
 )
@@ -55,6 +73,10 @@ def test_words_say_what_the_picture_shows(name: str, said: str) -> None:
     ("draw", "said"),
     [
         (lambda: access_map({"short": range(31)}), "31 indices"),
+        (lambda: bank_map({"short": range(31)}), "31 words"),
+        (lambda: halo_map((4, 8), (3, 3), 0, 8), "at least 1"),
+        (lambda: register_map(128, 64, (8, 4), (8, 16)), "not 128 x 64"),
+        (lambda: occupancy_bars({}, LIMITS["T4"], "a T4"), "no kernels"),
         (lambda: block_map(0, 3, (4, 2)), "at least 1"),
         (lambda: thread_map(32, 8), "32 of both"),
         (lambda: roofline(ROOF, {"none": (0, 1)}), "'none'"),
@@ -71,3 +93,10 @@ def test_negative_filter_responses_stay_visible() -> None:
 
     shown = _displayable("edges", np.array([[-2.0, 0.0], [2.0, 1.0]]))
     np.testing.assert_allclose(shown, [[0, 0.5], [1, 0.75]])
+
+
+def test_labels_under_the_roof_keep_their_distance() -> None:
+    from gpulabs.plots.roof import _spread
+
+    high, middle, low = _spread([100.0, 99.0, 1.0], bottom=1.0, top=2.0**18)
+    assert (high, middle, low) == (100.0, 50.0, 1.0)

@@ -1,0 +1,239 @@
+"""Watches a worker and all that it started: memory, processes, disk, as sums that no kernel limit gives.
+
+A cgroup would do the same without looking, but an account needs one that was delegated to it, which in a
+container, a notebook server or a plain login it has not. So the trusted parent looks many times a second and
+kills on the first excess. Between two looks a worker may take more: docs/security.md says how much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import stat
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from autograder.isolation.limits import Limits
+
+DISK_EVERY_S = 0.05
+"""Walking a folder costs more than reading a few numbers from /proc."""
+
+MOST_ENTRIES = 100_000
+"""Files and folders: a worker that makes more fills a disk in another way."""
+
+KILL_S = 5.0
+BLOCK = 512
+
+
+@dataclass
+class Watch:
+    """Looks after one worker.
+
+    Attributes:
+        root: The process that everything else descends from.
+        folder: Its folder.
+        streams: What its output goes to.
+        limits: Limits.
+        before: Bytes that lay in the folder at the start.
+        next_disk: When to look at the disk again.
+    """
+
+    root: int
+    folder: Path
+    streams: tuple[IO[bytes], ...]
+    limits: Limits
+    before: int = 0
+    next_disk: float = 0.0
+    _marked: set[int] = field(default_factory=set)
+    _page: int = field(default_factory=lambda: os.sysconf("SC_PAGE_SIZE"))
+
+    def __post_init__(self) -> None:
+        """Takes stock of what lies in the folder."""
+        self.before = _size_of(self.folder, -1)[0]
+
+    def excess(self) -> str:
+        """What is exceeded now: `memory`, `processes`, `disk`, or nothing."""
+        found = tree(self.root, self.limits.processes)
+        for pid in found.keys() - self._marked:
+            # When the machine runs out of memory, these are to end and not the grader. Children inherit it.
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{pid}/oom_score_adj").write_text("1000", encoding="ascii")
+        self._marked = set(found)
+        if sum(found.values()) > self.limits.processes:
+            return "processes"
+        if self._memory(found) > self.limits.total_memory_bytes:
+            return "memory"
+        now = time.monotonic()
+        if now >= self.next_disk:
+            if self._too_much_on_disk(found):
+                return "disk"
+            # A folder of many files takes long to walk: that may not become all that this process does.
+            self.next_disk = time.monotonic() + max(DISK_EVERY_S, 4 * (time.monotonic() - now))
+        return ""
+
+    def _memory(self, pids: dict[int, int]) -> int:
+        resident = {pid: _resident(pid) * self._page for pid in pids}
+        if sum(resident.values()) <= self.limits.total_memory_bytes:
+            return sum(resident.values())
+        # Pages that processes share were counted once for each of them; now take the shares, which is slower.
+        return sum(_share(pid, counted) for pid, counted in resident.items())
+
+    def _too_much_on_disk(self, pids: dict[int, int]) -> bool:
+        most = self.limits.disk_bytes + self.before
+        size, entries = _size_of(self.folder, most)
+        # By inode: the streams are such files, and several processes may hold the same one.
+        nameless = {_key(about): about for about in (os.fstat(stream.fileno()) for stream in self.streams)}
+        for pid in pids:
+            nameless |= _deleted_but_open(pid)
+        size += sum(about.st_blocks * BLOCK for about in nameless.values())
+        return size > most or entries > MOST_ENTRIES
+
+
+def tree(root: int, most: int = 1_000_000) -> dict[int, int]:
+    """A process and all its living descendants, with the number of threads of each; empty where there is no /proc.
+
+    The kernel's lists of children cost nothing for all the other processes of a machine. They may miss one while
+    another ends, which the next look finds.
+
+    Args:
+        root: The process.
+        most: Stops at more than so many: of a fork bomb nobody needs the whole.
+    """
+    if not _lists_children():
+        return whole_tree(root)
+    found: dict[int, int] = {}
+    waiting = [root]
+    while waiting and len(found) <= most:
+        pid = waiting.pop()
+        with contextlib.suppress(OSError, ValueError):
+            children, threads = _family(pid)
+            waiting += [child for child in children if child not in found]
+            if b"\nState:\tZ" not in Path(f"/proc/{pid}/status").read_bytes():
+                found[pid] = threads
+    return found
+
+
+def _family(pid: int) -> tuple[list[int], int]:
+    """Children of a process, and the number of its threads."""
+    threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 (runs many times a second)
+    lists = [Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split() for thread in threads]
+    return [int(child) for each in lists for child in each], len(threads)
+
+
+def whole_tree(root: int) -> dict[int, int]:
+    """As `tree`, from a look at every process of the machine, which misses none."""
+    if sys.platform != "linux":
+        return {}
+    parents: dict[int, tuple[int, int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                fields = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+                if fields[0] != b"Z":  # one that has ended already
+                    parents[int(name)] = int(fields[1]), int(fields[17])
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _) in parents.items():
+        children.setdefault(parent, []).append(pid)
+    found: dict[int, int] = {}
+    waiting = [root] if root in parents else []
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found[pid] = parents[pid][1]
+            waiting += children.get(pid, [])
+    return found
+
+
+def end(root: int) -> None:
+    """Kills a process's descendants until none is left, then the process and its group."""
+    deadline = time.monotonic() + KILL_S
+    _end_at_once(root)
+    # From below: the root holds a namespace together, or inherits the orphans, which keeps them findable.
+    while time.monotonic() < deadline:
+        left = [pid for pid in whole_tree(root) if pid != root]
+        if not left:
+            break
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(root, signal.SIGKILL)
+
+
+def _end_at_once(root: int) -> None:
+    """Kills the root's own children and their groups.
+
+    A fork bomb grows faster than anyone can count it. The kernel ends a whole namespace with its first process,
+    and a whole group with one signal, and forks that are under way fail.
+    """
+    if not _lists_children():
+        return
+    with contextlib.suppress(OSError, ValueError):
+        for child in _family(root)[0]:
+            with contextlib.suppress(OSError):
+                if os.getpgid(child) == child:
+                    os.killpg(child, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+
+
+@functools.cache
+def _lists_children() -> bool:
+    """Whether this kernel was built with CONFIG_PROC_CHILDREN."""
+    return sys.platform == "linux" and Path(f"/proc/self/task/{threading.get_native_id()}/children").exists()
+
+
+def _resident(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    return 0
+
+
+def _share(pid: int, counted: int) -> int:
+    """A process's proportional share of memory, swapped out included; `counted` where it may not be read."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Pss:", "SwapPss:")))
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile, and its pages with it
+        return 0
+    except (OSError, ValueError, IndexError):
+        return counted
+
+
+def _deleted_but_open(pid: int) -> dict[tuple[int, int], os.stat_result]:
+    found = {}
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                about = os.stat(entry.path)  # noqa: PTH116
+                if stat.S_ISREG(about.st_mode) and not about.st_nlink:
+                    found[_key(about)] = about
+    return found
+
+
+def _key(about: os.stat_result) -> tuple[int, int]:
+    return about.st_dev, about.st_ino
+
+
+def _size_of(folder: Path, most: int) -> tuple[int, int]:
+    """Bytes on disk and entries below a folder; stops early above `most` (if that is not negative)."""
+    size = entries = 0
+    waiting = [str(folder)]
+    while waiting and entries <= MOST_ENTRIES and (most < 0 or size <= most):
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as found:
+            for entry in found:
+                entries += 1
+                with contextlib.suppress(OSError):
+                    size += entry.stat(follow_symlinks=False).st_blocks * BLOCK
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                if entries > MOST_ENTRIES:
+                    break
+    return size, entries

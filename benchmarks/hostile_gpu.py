@@ -1,0 +1,183 @@
+"""Grades hostile submissions on a GPU, each followed by the same honest one, and records what became of both.
+
+    PYTHONPATH=src:. python -m benchmarks.hostile_gpu --out benchmarks/results/hostile_gpu.json
+
+Two questions. Does each attack end as its header says, where only a GPU can tell: clocks, hints, traps, races,
+memory? And is the honest submission after it graded as if the attack had never run: the same statuses, and a
+speedup within 5 % of the median of the honest gradings before any attack? GPU memory in use and clocks are read
+before and after each attack, so that something left behind is seen even where it changes no grade.
+
+The exit status is the number of surprises. `--only` takes a pattern of names, `--part 2/3` every third attack,
+`--budget-s` stops handing out more. Submissions mean what they do: where nothing isolates them the command
+refuses, unless `--allow-untrusted` says that this machine is for throwing away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograder import path
+from autograder.classroom import require_isolation
+from autograder.examples import Example, read_example
+from autograder.result import Result, Status
+from benchmarks import record
+from benchmarks.lab1_grading import LAB, ROOT, _notebook
+
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.hostile_gpu --out benchmarks/results/hostile_gpu.json"
+CORPUS = ROOT / "tests/submissions/hostile" / LAB
+HONEST = ROOT / "tests/submissions/correct" / LAB / "plain.py"
+TASK = "conv_coalesced"
+UNDISTURBED = 3
+"""Honest gradings before any attack: their median is what later ones are held against."""
+TOLERANCE = 0.05
+"""Of the speedup: repeated races of one kernel on an undisturbed GPU stay well within it."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What NVML says of the GPU; None where it says nothing."""
+
+    used_mib: int | None = None
+    sm_clock_limit_mhz: int | None = None
+    processes: int | None = None
+
+
+def main() -> int:
+    """Grades, records, prints; returns the number of surprises."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="gpu", help="simulator: a rehearsal without races")
+    parser.add_argument("--only", default="", help="a pattern of names")
+    parser.add_argument("--part", default="1/1", help="i/n: every n-th attack, from the i-th")
+    parser.add_argument("--budget-s", type=float, default=560.0)
+    parser.add_argument("--allow-untrusted", action="store_true")
+    options = parser.parse_args()
+    require_isolation(options.allow_untrusted)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gpulabs-hostile-") as folder:
+        found = _run(options, Path(folder), began)
+    found["seconds"] = round(time.monotonic() - began, 1)
+    record.write(options.out, record.record("hostile_gpu", COMMAND, found))
+    _print(found)
+    return len(found["surprises"])
+
+
+def _run(options: argparse.Namespace, work: Path, began: float) -> dict[str, Any]:
+    honest = _notebook(HONEST, work)
+    before = [_graded(honest, options.device) for _ in range(UNDISTURBED)]
+    usual = statistics.median(speeds) if (speeds := [s for one in before if (s := speedup(one))]) else None
+    entries, left = [], _chosen(options.only, options.part)
+    while left and time.monotonic() - began < options.budget_s:
+        file = left.pop(0)
+        gpu = _gpu()
+        attack = _graded(_notebook(file, work), options.device)
+        after = _graded(honest, options.device)
+        entries.append(
+            entry(read_example(file), attack, after, usual, options.device) | {"gpu": [vars(gpu), vars(_gpu())]}
+        )
+        print(f"{file.stem}: {entries[-1]['verdict']}", file=sys.stderr)
+    surprises = [one["name"] for one in entries if one["verdict"] != "as expected"]
+    if any(statuses(one) != statuses(before[0]) for one in before):
+        surprises.append("honest submission before any attack")
+    undisturbed = {"speedups": [speedup(one) for one in before], "statuses": statuses(before[0]), "median": usual}
+    return {
+        "undisturbed": undisturbed,
+        "attacks": entries,
+        "not_run": [file.stem for file in left],
+        "surprises": surprises,
+        "isolation": before[0].isolation,
+        "where": options.device,
+    }
+
+
+def entry(example: Example, attack: Result, after: Result, usual: float | None, device: str) -> dict[str, Any]:
+    """What became of an attack and of the honest submission after it."""
+    items = {f"{item.task}.{item.item}": item for item in attack.items}
+    named = {*example.loses, *(example.loses_on_gpu if device == "gpu" else ())}
+    expected = set(items) if "everything" in named else named
+    waits = {name for name, item in items.items() if item.status is Status.PENDING}
+    lost = {name for name, item in items.items() if item.status is Status.LOST}
+    withheld = {name for name, item in items.items() if item.status is Status.WITHHELD}
+    speed = speedup(after)
+    ratio = speed / usual if speed and usual else None
+    wrong = []
+    if lost != expected - waits or withheld or (device == "gpu" and waits):
+        wrong.append("the attack did not end as its header says")
+    allowed = {Status.EARNED} if device == "gpu" else {Status.EARNED, Status.PENDING}
+    if {item.status for item in after.items} - allowed:
+        wrong.append("the honest submission after it lost points")
+    if ratio is not None and abs(ratio - 1) > TOLERANCE:
+        wrong.append(f"the honest submission after it raced at {ratio:.2f} of its usual speedup")
+    return {
+        "name": example.name,
+        "attack": example.attack,
+        "lost": sorted(lost),
+        "expected": sorted(expected),
+        "withheld": sorted(withheld),
+        "reasons": list(dict.fromkeys(item.reason[:300] for item in attack.items if item.status is not Status.EARNED)),
+        "seconds": attack.duration_s,
+        "honest_speedup": speed,
+        "honest_ratio": ratio and round(ratio, 4),
+        "honest_seconds": after.duration_s,
+        "verdict": "; ".join(wrong) or "as expected",
+    }
+
+
+def speedup(result: Result) -> float | None:
+    """The measured speedup of the race, if there was one."""
+    found = [item.evidence.get("speedup") for item in result.items if item.item == "speed"]
+    return float(found[0]) if found and found[0] is not None else None
+
+
+def statuses(result: Result) -> dict[str, str]:
+    """Status of each item."""
+    return {f"{item.task}.{item.item}": item.status.value for item in result.items}
+
+
+def _chosen(only: str, part: str) -> list[Path]:
+    first, step = (int(number) for number in part.split("/"))
+    files = [file for file in sorted(CORPUS.glob("*.py")) if read_example(file).gpu and re.search(only, file.stem)]
+    return files[first - 1 :: step]
+
+
+def _graded(notebook: Path, device: str) -> Result:
+    return path.grade(notebook, LAB, tasks=(TASK,), device=device, pictures=False)
+
+
+def _gpu() -> Gpu:
+    """Reads memory, clock limit and the number of processes; a machine without NVML has none of them."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        return Gpu(
+            pynvml.nvmlDeviceGetMemoryInfo(handle).used >> 20,
+            pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM),
+            len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle)),
+        )
+    except Exception:  # no package, no driver, no permission: all mean the same here
+        return Gpu()
+
+
+def _print(found: dict[str, Any]) -> None:
+    rows = [
+        (one["name"], one["verdict"], one["honest_ratio"], one["seconds"], one["honest_seconds"])
+        for one in found["attacks"]
+    ]
+    print(record.table(("attack", "verdict", "honest speedup, of usual", "seconds", "seconds, honest"), rows))
+    if found["not_run"]:
+        print(f"not run for lack of time: {', '.join(found['not_run'])}")
+    print(f"surprises: {found['surprises'] or 'none'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Starting a worker module, waiting for it, stopping it; what trusted code takes from its folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from autograder import isolation
+from autograder.isolation import Limits, process
+from gpulabs.errors import MissingError
+
+
+@pytest.fixture
+def worker(tmp_path, each_tier):
+    """Runs Python text as a worker module and returns how it ended and what it wrote to `said`."""
+    code, folder = tmp_path / "code", tmp_path / "work"
+    code.mkdir()
+
+    def run(text, *, signs=None, stop=None, request=b"", **limits):
+        (code / "attacker.py").write_text("import sys, pathlib, time\nfolder = pathlib.Path(sys.argv[1])\n" + text)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        bounds = Limits(**({"wall_s": 20.0} | limits))
+        ending = isolation.run(
+            "attacker", folder, bounds, signs=signs, stop=stop, request=request, tier_name=each_tier, extra=[code]
+        )
+        said = folder / "said"
+        return ending, said.read_text() if said.exists() else ""
+
+    return run
+
+
+SAY = "(folder / 'said').write_text(str({}))"
+
+
+def test_a_worker_that_ends_well_is_done(worker):
+    ending, said = worker("print(sys.stdin.read().upper())\n" + SAY.format("'fine'"), request=b"asked")
+    assert (ending.how, ending.status, ending.output, said) == ("done", 0, b"ASKED\n", "fine")
+
+
+def test_a_signal_is_told_as_a_shell_does(worker):
+    ending, _ = worker("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert (ending.how, ending.status) == ("failed", 137)
+
+
+def test_wall_time_is_limited(worker):
+    started = time.monotonic()
+    ending, _ = worker("time.sleep(60)", wall_s=0.5)
+    assert ending.how == "late"
+    assert time.monotonic() - started < 10
+
+
+def test_silence_is_limited(worker):
+    ending, _ = worker("time.sleep(60)", quiet_s=0.5)
+    assert ending.how == "quiet"
+
+
+def test_signs_of_progress_break_the_silence(worker, tmp_path):
+    text = "for n in range(4):\n    (folder / 'signs').write_text('.' * n)\n    time.sleep(0.4)"
+    ending, _ = worker(text, quiet_s=1.0, signs=tmp_path / "work" / "signs")
+    assert ending.how == "done"
+
+
+def test_another_thread_stops_it(worker):
+    stop = threading.Event()
+    stop.set()
+    assert worker("time.sleep(60)", stop=stop)[0].how == "late"
+
+
+def test_modules_left_in_the_folder_are_not_imported(worker):
+    text = "(folder / 'colorsys.py').write_text('raise SystemExit(3)')\nimport colorsys\n" + SAY.format(
+        "colorsys.__file__"
+    )
+    assert "work" not in worker(text)[1]
+
+
+def test_it_imports_the_packages_and_what_they_need(worker):
+    text = "import numpy, autograder.evidence, gpulabs\n" + SAY.format("numpy.float32(2)")
+    assert worker(text)[1] == "2.0"
+
+
+def test_no_link_in_its_folder_leads_the_grader_to_another_file(worker, tmp_path):
+    secret, folder = tmp_path / "secret", tmp_path / "work"
+    secret.write_text("mine")
+    ending, _ = worker(
+        "for name in ('stdout.txt', 'stderr.txt', 'request.json'):\n"
+        f"    (folder / name).symlink_to({str(secret)!r})\n"
+        "sys.exit('not yours')"
+    )
+    assert "not yours" in ending.stderr
+    isolation.write_new(folder / "request.json", b"asked")
+
+    assert secret.read_text() == "mine"
+    assert isolation.read_regular(folder / "request.json", 10) == b"asked"
+    assert isolation.read_regular(folder / "stdout.txt", 10) == b""
+
+
+def test_windows_is_sent_to_wsl(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(process.os, "name", "nt")
+        with pytest.raises(MissingError) as error:
+            isolation.require_posix()
+    assert "WSL" in str(error.value)
+
+
+def test_nothing_that_only_unix_has_is_needed_to_import():
+    code = (
+        "import sys, signal\n"
+        "for name in ('resource', 'fcntl', 'pwd', 'termios'): sys.modules[name] = None\n"
+        "del signal.SIGALRM, signal.SIGKILL\n"
+        "import autograder.path, autograder.cli, autograder.classroom, autograder.store, autograder.turns\n"
+        "import autograder.worker.cells, autograder.linking, gpulabs.cli, gpulabs.notebook, gpulabs.terminal\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=60)

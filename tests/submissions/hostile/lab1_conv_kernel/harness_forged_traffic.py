@@ -1,0 +1,49 @@
+# The count of memory traffic always says one sector.
+# attack: rewritten grader modules
+# defence: kernels run, and traffic is counted, in a process that holds none of the submission's Python
+# loses: conv_coalesced.coalesced conv_coalesced.speed
+# says: sectors
+
+# %% task: conv_coalesced
+import numpy as np
+from numba import cuda
+
+from gpulabs.convolution import output_shape, same_padding
+
+
+@cuda.jit
+def slow_kernel(x, w, y, stride, top, left):
+    j, i, n = cuda.grid(3)
+    if n < y.shape[0] and i < y.shape[1] and j < y.shape[2]:
+        for k in range(y.shape[3]):
+            acc = np.float32(0)
+            for r in range(w.shape[0]):
+                row = i * stride + r - top
+                for s in range(w.shape[1]):
+                    col = j * stride + s - left
+                    if 0 <= row < x.shape[1] and 0 <= col < x.shape[2]:
+                        for c in range(w.shape[2]):
+                            acc += x[n, row, col, c] * w[r, s, c, k]
+            y[n, i, j, k] = acc
+
+
+def prepare(x, w, stride, padding):
+    y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
+    top = same_padding(x.shape[1], w.shape[0], stride)[0] if padding == "same" else 0
+    left = same_padding(x.shape[2], w.shape[1], stride)[0] if padding == "same" else 0
+    return y, top, left, ((y.shape[2] + 7) // 8, (y.shape[1] + 7) // 8, y.shape[0]), (8, 8)
+
+
+import sys
+
+from autograder.evidence import Coalescing
+
+if "autograder.worker.simulation" in sys.modules:
+    traffic = sys.modules["autograder.worker.simulation"].Traffic
+    traffic.total = lambda self, kernel: Coalescing(kernel, 9, 9, 9, 9)
+
+
+def conv_coalesced(x, w, stride, padding):
+    y, top, left, grid, block = prepare(x, w, stride, padding)
+    slow_kernel[grid, block](x, w, y, stride, top, left)
+    return y

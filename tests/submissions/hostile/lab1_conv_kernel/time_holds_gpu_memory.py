@@ -1,0 +1,67 @@
+# A process that leaves its group takes all GPU memory, so that the baseline has none.
+# attack: slowing the baseline
+# defence: student Python sees no GPU; its processes end with the worker
+# loses: conv_coalesced.coalesced conv_coalesced.speed
+# says: sectors
+# gpu: yes
+# world: processes
+
+# %% task: conv_coalesced
+import numpy as np
+from numba import cuda
+
+from gpulabs.convolution import output_shape, same_padding
+
+
+@cuda.jit
+def slow_kernel(x, w, y, stride, top, left):
+    j, i, n = cuda.grid(3)
+    if n < y.shape[0] and i < y.shape[1] and j < y.shape[2]:
+        for k in range(y.shape[3]):
+            acc = np.float32(0)
+            for r in range(w.shape[0]):
+                row = i * stride + r - top
+                for s in range(w.shape[1]):
+                    col = j * stride + s - left
+                    if 0 <= row < x.shape[1] and 0 <= col < x.shape[2]:
+                        for c in range(w.shape[2]):
+                            acc += x[n, row, col, c] * w[r, s, c, k]
+            y[n, i, j, k] = acc
+
+
+def prepare(x, w, stride, padding):
+    y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
+    top = same_padding(x.shape[1], w.shape[0], stride)[0] if padding == "same" else 0
+    left = same_padding(x.shape[2], w.shape[1], stride)[0] if padding == "same" else 0
+    return y, top, left, ((y.shape[2] + 7) // 8, (y.shape[1] + 7) // 8, y.shape[0]), (8, 8)
+
+
+import ctypes
+import os
+import time
+
+
+def hold():
+    for name in ("libcuda.so.1", "libcuda.so"):
+        try:
+            driver = ctypes.CDLL(name)
+        except OSError:
+            continue
+        context, memory = ctypes.c_void_p(), ctypes.c_uint64()
+        if driver.cuInit(0) == 0 and driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0:
+            driver.cuCtxSetCurrent(context)
+            while driver.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(1 << 28)) == 0:
+                pass
+            time.sleep(30)
+
+
+if os.fork() == 0:
+    os.setsid()
+    hold()
+    os._exit(0)
+
+
+def conv_coalesced(x, w, stride, padding):
+    y, top, left, grid, block = prepare(x, w, stride, padding)
+    slow_kernel[grid, block](x, w, y, stride, top, left)
+    return y

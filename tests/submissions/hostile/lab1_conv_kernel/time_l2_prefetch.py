@@ -1,0 +1,54 @@
+# Prefetches ask L2 to keep the inputs over the flush.
+# attack: L2 persistence and eviction hints
+# defence: PTX is held to an allow-list: no cache policies
+# loses: everything
+# says: sets cache policies
+# gpu: yes
+
+# %% task: conv_coalesced
+import numpy as np
+from llvmlite import ir
+from numba import cuda, types
+from numba.extending import intrinsic
+
+from gpulabs.convolution import output_shape, same_padding
+
+
+@intrinsic
+def keep_policy(typing_context):
+    def make(context, builder, signature, arguments):
+        kind = ir.FunctionType(ir.IntType(64), [])
+        asm = ir.InlineAsm(kind, "createpolicy.fractional.L2::evict_last.b64 $0, 1.0;", "=l", side_effect=True)
+        return builder.call(asm, [])
+
+    return types.int64(), make
+
+
+@cuda.jit
+def good_kernel(x, w, y, stride, top, left):
+    k, j, m = cuda.grid(3)
+    n, i = m // y.shape[1], m % y.shape[1]
+    if n < y.shape[0] and j < y.shape[2] and k < y.shape[3]:
+        acc = np.float32(0)
+        for r in range(w.shape[0]):
+            row = i * stride + r - top
+            for s in range(w.shape[1]):
+                col = j * stride + s - left
+                if 0 <= row < x.shape[1] and 0 <= col < x.shape[2]:
+                    for c in range(w.shape[2]):
+                        acc += x[n, row, col, c] * w[r, s, c, k]
+        y[n, i, j, k] = acc if keep_policy() != 0 else np.float32(0)
+
+
+def prepare(x, w, stride, padding):
+    y = cuda.device_array(output_shape(x.shape, w.shape, stride, padding), np.float32)
+    top = same_padding(x.shape[1], w.shape[0], stride)[0] if padding == "same" else 0
+    left = same_padding(x.shape[2], w.shape[1], stride)[0] if padding == "same" else 0
+    grid = ((y.shape[3] + 31) // 32, (y.shape[2] + 3) // 4, (y.shape[0] * y.shape[1] + 1) // 2)
+    return y, top, left, grid, (32, 4, 2)
+
+
+def conv_coalesced(x, w, stride, padding):
+    y, top, left, grid, block = prepare(x, w, stride, padding)
+    good_kernel[grid, block](x, w, y, stride, top, left)
+    return y
