@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -137,13 +136,13 @@ def _summary(result: Result) -> dict[str, Any]:
 
 
 def _examine(lab: str, example: Path, work: Path, device: str) -> dict[str, Any]:
-    text = example.read_text()
-    named = re.search(r"^# loses: (.+)$", text, re.MULTILINE)
+    header = read_example(example)
     notebook = _notebook(lab, example, work)
-    result = path.grade(notebook, lab, tasks=read_example(example).cells or None, device=device)
+    result = path.grade(notebook, lab, tasks=header.cells or None, device=device)
     summary = _summary(result)
     everything = [f"{item.task}.{item.item}" for item in result.items]
-    expected = set((named.group(1).split() if named else []) if "everything" not in text else everything)
+    named = (*header.loses, *(header.loses_on_gpu if path._where(device) == "gpu" else ()))
+    expected = set(everything if "everything" in named else named)
     lost = set(summary["lost"])
     clean = not summary["withheld"] and not (summary["pending"] and path._where(device) == "gpu")
     reasons = {f"{i.task}.{i.item}": i.reason for i in result.items if i.status is not Status.EARNED}

@@ -580,20 +580,21 @@ compare(my_prediction, 8 + 4, "loads")
 
 # %% [markdown]
 # The inner part is given: `four_channels` adds four input channels to a thread's 8 pixels x 4 outputs. `from_pixels` and
-# `from_filters` are flat indices of the first values that it takes; the other pixels lie 16 rows apart, as in stage 5.
+# `from_filters` are flat indices of the first values that it takes, `apart` is the way from one of the pixels to the next: 16
+# rows of the tile, as in stage 5.
 
 # %%
 from gpulabs.intrinsics import load4
 
 @cuda.jit(device=True)
-def four_channels(pixels, filters, total, from_pixels, from_filters):
+def four_channels(pixels, filters, total, from_pixels, from_filters, apart):
     """Adds channels c to c + 3 of 8 pixels, times their weights for outputs k to k + 3."""
     w00, w01, w02, w03 = load4(filters, from_filters)
     w10, w11, w12, w13 = load4(filters, from_filters + FILTERS)
     w20, w21, w22, w23 = load4(filters, from_filters + 2 * FILTERS)
     w30, w31, w32, w33 = load4(filters, from_filters + 3 * FILTERS)
     for o in range(8):                     # o: one of its pixels
-        v0, v1, v2, v3 = load4(pixels, from_pixels + 16 * DEPTH * o)
+        v0, v1, v2, v3 = load4(pixels, from_pixels + apart * o)
         total[o, 0] = total[o, 0] + v0 * w00 + v1 * w10 + v2 * w20 + v3 * w30
         total[o, 1] = total[o, 1] + v0 * w01 + v1 * w11 + v2 * w21 + v3 * w31
         total[o, 2] = total[o, 2] + v0 * w02 + v1 * w12 + v2 * w22 + v3 * w32
@@ -640,7 +641,7 @@ def conv_vector_kernel(x, w, y, h_out, w_out, stride, top, left):
                     store4(filters, 4 * thread, b0, b1, b2, b3)
                 cuda.syncthreads()
                 for g in range(0, DEPTH, 4):
-                    four_channels(pixels, filters, total, ty * DEPTH + g, g * FILTERS + 4 * tx)
+                    four_channels(pixels, filters, total, ty * DEPTH + g, g * FILTERS + 4 * tx, 16 * DEPTH)
                 cuda.syncthreads()
     for p in range(8):
         m, k = m0 + ty + 16 * p, k0 + 4 * tx
@@ -734,7 +735,8 @@ my_prediction = ...
 
 # %% [markdown]
 # **Implement.** `conv_challenge` must be right for every shape, like all the others; for those that your idea doesn't suit, call
-# `conv_vector`. A larger share of the outputs a thread (8 x 8 fits 255 registers) goes well with double buffering.
+# `conv_vector`. Double buffering likes more work between two barriers, and fewer threads that wait at each: 8 x 8 outputs a
+# thread (they fit 255 registers), blocks of 64 threads, 16 input channels a step. `ROW` is 20, not 16: predict why, with stage 3.
 
 # %% nbgrader={"grade": false, "grade_id": "conv_challenge", "locked": false, "schema_version": 3, "solution": true, "task": false}
 # task: conv_challenge
@@ -744,35 +746,36 @@ from numba import cuda, float32
 from gpulabs.convolution import output_shape, padding_before
 from gpulabs.intrinsics import commit_copies, copy4_async, mma_tf32, store4, to_tf32, wait_copies
 
+BLOCK, ROUND, ROW = 64, 16, 20          # pixels of a block; input channels of a step; words of a pixel in the tile
+
 @cuda.jit
 def conv_challenge_kernel(x, w, y, h_out, w_out, stride, top, left):
     # double buffering takes about 50 lines, most of them stage 6's; other ideas may take several kernels
     ### BEGIN SOLUTION
-    pixels = cuda.shared.array((2, PIXELS, DEPTH), float32)
-    filters = cuda.shared.array((2, DEPTH, FILTERS), float32)
+    pixels = cuda.shared.array((2, BLOCK, ROW), float32)
+    filters = cuda.shared.array((2, ROUND, FILTERS), float32)
     low, high = cuda.local.array((8, 4), float32), cuda.local.array((8, 4), float32)
     tx, ty, thread = cuda.threadIdx.x, cuda.threadIdx.y, cuda.threadIdx.y * 8 + cuda.threadIdx.x
-    m0 = cuda.blockIdx.x * PIXELS
-    k0 = cuda.blockIdx.y * FILTERS
+    m0, k0 = cuda.blockIdx.x * BLOCK, cuda.blockIdx.y * FILTERS
     n, i, j = corner(m0 + thread, h_out, w_out, stride, top, left)
+    first = ((n * x.shape[1] + i) * x.shape[2] + j) * x.shape[3]       # of this thread's window
+    down, across = thread // 16, thread % 16 * 4                       # of its weights
     for p in range(8):
         for q in range(4):
             low[p, q] = high[p, q] = 0
     r, s, c0 = 0, 0, 0
-    steps = w.shape[0] * w.shape[1] * ((w.shape[2] + DEPTH - 1) // DEPTH)
+    steps = w.shape[0] * w.shape[1] * ((w.shape[2] + ROUND - 1) // ROUND)
     for step in range(steps + 1):
-        if step < steps:                                     # 128 threads: each copies a pixel and four weights
+        if step < steps:                                     # 64 threads: each copies a pixel and four vectors of weights
             half, row, column = step % 2, i + r, j + s
             inside = n < x.shape[0] and 0 <= row < x.shape[1] and 0 <= column < x.shape[2]
-            from_x = ((n * x.shape[1] + row) * x.shape[2] + column) * x.shape[3] + c0
-            for c in range(0, DEPTH, 4):
-                valid = inside and c0 + c < x.shape[3]
-                copy4_async(pixels, (half * PIXELS + thread) * DEPTH + c, x, from_x + c if valid else 0, valid)
-            c, k = thread // 16, thread % 16 * 4
-            valid = c0 + c < w.shape[2] and k0 + k < w.shape[3]
-            from_w = ((r * w.shape[1] + s) * w.shape[2] + c0 + c) * w.shape[3] + k0 + k
-            copy4_async(filters, (half * DEPTH + c) * FILTERS + k, w, from_w if valid else 0, valid)
-            c0 += DEPTH
+            from_x = first + (r * x.shape[2] + s) * x.shape[3] + c0
+            from_w = ((r * w.shape[1] + s) * w.shape[2] + c0 + down) * w.shape[3] + k0 + across
+            for c in range(0, ROUND, 4):
+                copy4_async(pixels, (half * BLOCK + thread) * ROW + c, x, from_x + c, inside and c0 + c < x.shape[3])
+                known = c0 + down + c < w.shape[2] and k0 + across < w.shape[3]
+                copy4_async(filters, (half * ROUND + down + c) * FILTERS + across, w, from_w + c * w.shape[3], known)
+            c0 += ROUND
             if c0 >= w.shape[2]:
                 c0, s = 0, s + 1
             if s == w.shape[1]:
@@ -781,14 +784,14 @@ def conv_challenge_kernel(x, w, y, h_out, w_out, stride, top, left):
         if step > 0:
             wait_copies(1)
             cuda.syncthreads()
-            for g in range(0, DEPTH, 4):
-                other = (step - 1) % 2
-                a, b = (other * PIXELS + ty) * DEPTH + g, (other * DEPTH + g) * FILTERS + 4 * tx
-                four_channels(pixels, filters, low, a, b)
-                four_channels(pixels, filters, high, a, b + FILTERS // 2)
+            other = (step - 1) % 2
+            for g in range(0, ROUND, 4):
+                a, b = (other * BLOCK + ty) * ROW + g, (other * ROUND + g) * FILTERS + 4 * tx
+                four_channels(pixels, filters, low, a, b, 8 * ROW)
+                four_channels(pixels, filters, high, a, b + FILTERS // 2, 8 * ROW)
             cuda.syncthreads()
     for p in range(8):
-        m, k = m0 + ty + 16 * p, k0 + 4 * tx
+        m, k = m0 + ty + 8 * p, k0 + 4 * tx
         if m < y.shape[0] and k < y.shape[1]:
             store4(y, m * y.shape[1] + k, low[p, 0], low[p, 1], low[p, 2], low[p, 3])
         k += FILTERS // 2
@@ -804,8 +807,8 @@ def conv_challenge(x, w, stride, padding):
     matrix = y.reshape(y.shape[0] * y.shape[1] * y.shape[2], y.shape[3])
     # about 2 lines: blocks, launch
     ### BEGIN SOLUTION
-    grid = (math.ceil(matrix.shape[0] / PIXELS), math.ceil(matrix.shape[1] / FILTERS))
-    conv_challenge_kernel[grid, (8, 16)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
+    grid = (math.ceil(matrix.shape[0] / BLOCK), math.ceil(matrix.shape[1] / FILTERS))
+    conv_challenge_kernel[grid, (8, 8)](x, w, matrix, y.shape[1], y.shape[2], stride, top, left)
     ### END SOLUTION
     return y
 

@@ -46,7 +46,9 @@ def explain(result):
 def assert_right(example, tmp_path, device):
     result = graded(example, tmp_path, device)
 
-    allowed = {Status.EARNED} if device == "gpu" else {Status.EARNED, Status.PENDING}
+    lost = {f"{item.task}.{item.item}" for item in result.items if item.status is Status.LOST}
+    assert lost == (set(header(example, "loses on gpu").split()) if device == "gpu" else set()), explain(result)
+    allowed = {Status.EARNED, Status.LOST} if device == "gpu" else {Status.EARNED, Status.PENDING}
     assert {item.status for item in result.items} <= allowed, explain(result)
 
 

@@ -1,4 +1,5 @@
 # Everything right, plainly: kernels made by factories, a tile a filter position, 4 x 4 outputs a thread.
+# loses on gpu: conv_challenge.speed
 
 # %% task: tile_plan
 def tile_bytes(tile_h, tile_w, r, s, c, stride):
@@ -33,7 +34,7 @@ def make_tiled(r_size, s_size, stride):
         channels = x.shape[3]
         across = (y.shape[2] + SIDE - 1) // SIDE
         i0, j0 = cuda.blockIdx.x // across * SIDE, cuda.blockIdx.x % across * SIDE
-        i, j, k, n = i0 + tz, j0 + ty, cuda.blockIdx.y * 16 + tx, cuda.blockIdx.z
+        i, j, k, n = i0 + tz, j0 + ty, cuda.blockIdx.y * 8 + tx, cuda.blockIdx.z
         total = np.float32(0)
         for c0 in range(0, channels, DEPTH):
             cuda.syncthreads()
@@ -64,7 +65,7 @@ def conv_tiled(x, w, stride, padding):
     y = cuda.device_array(shape, np.float32)
     blocks = -(-shape[1] // SIDE) * -(-shape[2] // SIDE)
     kernel = make_tiled(w.shape[0], w.shape[1], stride)
-    kernel[(blocks, -(-shape[3] // 16), shape[0]), (16, SIDE, SIDE)](x, w, y, top, left)
+    kernel[(blocks, -(-shape[3] // 8), shape[0]), (8, SIDE, SIDE)](x, w, y, top, left)
     return y
 
 

@@ -1,5 +1,5 @@
 # Fills a tile, waits, and computes from global memory.
-# loses: conv_tiled.shared conv_tiled.speed
+# loses: conv_tiled.shared
 # says: shared
 
 # %% task: conv_tiled

@@ -35,7 +35,7 @@ def conv_vector_kernel(x, w, y, h_out, w_out, stride, top, left):
                     store4(filters, 4 * thread, b0, b1, b2, b3)
                 cuda.syncthreads()
                 for g in range(0, DEPTH, 4):
-                    four_channels(pixels, filters, total, ty * DEPTH + g, g * FILTERS + 4 * tx)
+                    four_channels(pixels, filters, total, ty * DEPTH + g, g * FILTERS + 4 * tx, 16 * DEPTH)
                 cuda.syncthreads()
     for p in range(8):
         m, k = m0 + ty + 16 * p, k0 + 4 * tx
