@@ -139,21 +139,35 @@ def show(shapes: Sequence[dict[str, Any]]) -> str:
     return table(columns, rows)
 
 
+def renew(path: Path, shapes: Sequence[dict[str, Any]]) -> int:
+    """Puts workloads that were measured again into a record, each with its own date and device."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    now = record("ladder", found["command"], {})
+    fresh = {each["name"]: each | {"date": now["date"], "device": now["device"]["name"]} for each in shapes}
+    found["shapes"] = [fresh.get(each["name"], each) for each in found["shapes"]]
+    print(show(shapes))
+    write(path, found)
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     """Measures all workloads, prints the table, writes the record."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="file to write the record to")
+    parser.add_argument("--only", default="", help="comma-separated names of workloads; they replace those in --out")
     parser.add_argument("--runs", type=int, default=bench.RUNS, help="timed runs of each kernel")
     asked = parser.parse_args(arguments)
     gpu = CudaGpu()
     shapes: list[dict[str, Any]] = []
     failed = 0
-    for name in bench.WORKLOADS:
+    for name in asked.only.split(",") if asked.only else bench.WORKLOADS:
         try:
             shapes.append(measure_workload(gpu, name, asked.runs))
         except Exception:
             failed += 1
             traceback.print_exc()
+    if asked.only:
+        return renew(asked.out, shapes) or failed
     shown = next((each for each in shapes if each["name"] == SHOWN), {"workload": "", "rows": []})
     command = "PYTHONPATH=src:. python -m benchmarks.ladder --out benchmarks/results/ladder.json"
     found = record("ladder", command, {"workload": shown["workload"], "rows": shown["rows"], "shapes": shapes})

@@ -37,11 +37,18 @@ def header(found: Any) -> str:
 def ladder() -> list[str]:
     """The rungs beside cuDNN and PyTorch, shape by shape."""
     found = load("ladder")
-    return ["## The ladder of kernels", "", header(found), "", show(found["shapes"]), ""]
+    again = [
+        f"Measured again {e['date'][:16].replace('T', ' ')} UTC: {e['workload']}."
+        for e in found["shapes"]
+        if "date" in e
+    ]
+    return ["## The ladder of kernels", "", " ".join([header(found), *again]), "", show(found["shapes"]), ""]
 
 
 def grading(lab: str) -> list[str]:
-    """How long a check takes, and what the corpus of submissions showed."""
+    """How long a check takes, and what the corpus of submissions showed; nothing before it was recorded."""
+    if not (RESULTS / f"{lab}_grading.json").is_file():
+        return []
     found = load(f"{lab}_grading")
     check, corpus = found["check"], found["corpus"]
     right = [entry for entry in corpus if entry["name"].startswith("correct/")]
@@ -80,7 +87,9 @@ def grading(lab: str) -> list[str]:
 
 
 def notebook(lab: str) -> list[str]:
-    """The solution notebook on the GPU."""
+    """The solution notebook on the GPU; nothing before it was recorded."""
+    if not (RESULTS / f"{lab}_notebook.json").is_file():
+        return []
     found = load(f"{lab}_notebook")
     earned = ", ".join(
         f"{name} {text.split(':')[1].split('points')[0].strip()}" for name, text in found["checks"].items()

@@ -692,7 +692,7 @@ elif "vectorised" in shown:
 # ## Stage 7: the open challenge
 #
 # **Idea.** From here there are several roads. Choose one. The points depend on where you come between two kernels of the
-# reference ladder, the vectorised one and one with asynchronous copies, raced in the same run: half of the way earns all. The
+# reference ladder, the vectorised one and one with asynchronous copies, raced in the same run: a third of the way earns all. The
 # leaderboard figure goes on from there: your share of cuDNN's speed. (On an H100 a Winograd kernel in Python got to 1.6.)
 #
 # **Double buffering.** Fetch the next tile *while* you compute on this one: two tiles in shared memory, used in turn. The copy
