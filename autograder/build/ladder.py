@@ -122,10 +122,15 @@ def load(source: Path) -> ModuleType:
 
 
 def _simplify(ptx: str, name: str, version: str) -> str:
-    """Gives the entry its Python name, drops Numba's unused environment and lowers the version."""
+    """Gives the entry its Python name, drops Numba's unused environment and lowers the version.
+
+    Shared arrays are numbered anew: Numba counts them through the life of a process.
+    """
     entry = re.search(r"\.visible \.entry (\w+)\(", ptx)
     if entry is None:
         raise GraderError(f"ladder {name}: no entry in the compiled PTX")
     lines = [line for line in ptx.splitlines() if "NumbaEnv" not in line and not line.startswith("//")]
     text = "\n".join(lines).replace(entry.group(1), name).strip() + "\n"
+    shared = list(dict.fromkeys(re.findall(r"\b_cudapy_smem_\d+\b", text)))
+    text = re.sub(r"\b_cudapy_smem_\d+\b", lambda found: f"shared_{shared.index(found.group()) + 1}", text)
     return re.sub(r"^\.version \S+", f".version {version}", text, flags=re.MULTILINE)

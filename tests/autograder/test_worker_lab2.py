@@ -127,7 +127,8 @@ def test_wide_accesses_are_requests_of_8_threads(tmp_path, step, sectors):
         np.save(tmp_path / f"{case.id}.{role}.npy", np.ones(shape, np.float32))
     asked = request(WIDE.replace("STEP", str(step)), cases=(case,), trace=(case.id,))
 
-    (outcome,) = planning.simulate([asked], tmp_path)["t"].outcomes
+    plans = planning.plan([asked], tmp_path, (8, 0))
+    (outcome,) = planning.simulate([asked], plans, tmp_path)["t"].outcomes
 
     (traffic,) = outcome.coalescing
     assert (traffic.load_requests, traffic.load_sectors) == (4, 4 * sectors)

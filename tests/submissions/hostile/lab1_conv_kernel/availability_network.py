@@ -21,8 +21,8 @@ def reach():
         reached.append(urllib.request.urlopen("http://example.com", timeout=0.3))
     except (OSError, ValueError):
         pass
-    server = socket.socket()
     try:
+        server = socket.socket()
         server.bind(("0.0.0.0", 48123))
         server.listen()
     except OSError:
