@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +44,48 @@ def ladder() -> list[str]:
         for e in found["shapes"]
         if "date" in e
     ]
-    return ["## The ladder of kernels", "", " ".join([header(found), *again]), "", show(found["shapes"]), ""]
+    return [
+        "## The ladder of kernels",
+        "",
+        " ".join([header(found), *again]),
+        "",
+        *ratios(found["shapes"]),
+        show(found["shapes"]),
+        "",
+    ]
+
+
+STEPS = ("naive", "coalesced", "tiled", "blocked", "vectorised", "buffered", "winograd")
+DIRECT = (*STEPS[:-1], "few_channels")
+
+
+def ratios(shapes: list[Any]) -> list[str]:
+    """Each rung over the one below on the large shapes, and the best kernels over cuDNN on all."""
+    times = {each["workload"]: {row["kernel"]: row["median_ms"] for row in each["rows"]} for each in shapes}
+    large = [each["workload"] for each in shapes if each["name"] in ("medium", "large")]
+    steps = [
+        (f"{above} over {below}", *(times[name][below] / times[name][above] for name in large))
+        for below, above in itertools.pairwise(STEPS)
+    ]
+    best = {name: min(found[kernel] for kernel in DIRECT if kernel in found) for name, found in times.items()}
+    rows = [
+        (
+            name,
+            found["cudnn"] / best[name],
+            found["cudnn"] / found["winograd"],
+            found["cudnn_tf32"] / found["tensor_core"],
+            min(best[name], found["winograd"]) / found["tensor_core"],
+        )
+        for name, found in times.items()
+    ]
+    means = (f"{math.prod(row[i] for row in rows) ** (1 / len(rows)):.3g}" for i in range(1, 5))
+    columns = ("workload", "best direct / cuDNN", "Winograd / cuDNN", "TF32 / cuDNN TF32", "TF32 / best fp32")
+    return [
+        table(("speedup of", *large), steps),
+        "",
+        table(columns, [*rows, ("geometric mean", *means)]),
+        "",
+    ]
 
 
 def grading(lab: str) -> list[str]:

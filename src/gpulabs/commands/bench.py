@@ -45,7 +45,7 @@ def conv(
     else:
         show(found)
     if figure is not None:
-        draw(found, roof, figure)
+        draw(found, roof, tensor, figure)
         terminal.complain(f"wrote {figure}")
     return ExitCode.OK
 
@@ -172,7 +172,7 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     return f"fastest in float32: {best['kernel']}, {best['gflops'] / 1e3:.3g} TFLOP/s{beside}"
 
 
-def draw(found: dict[str, Any], roof: Roof | None, figure: Path) -> None:
+def draw(found: dict[str, Any], roof: Roof | None, tensor: float | None, figure: Path) -> None:
     """Saves the roofline of the last shape."""
     from gpulabs.plots import roofline
 
@@ -184,4 +184,4 @@ def draw(found: dict[str, Any], roof: Roof | None, figure: Path) -> None:
         for row in each["rows"]
         if row["kernel"] not in ("torch", "torch_tf32")
     }
-    roofline(roof, points).save(figure)
+    roofline(roof, points, tensor, TENSOR_KERNELS).save(figure)
