@@ -19,11 +19,6 @@ from tests.test_docs import load_script
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 attack_table = load_script("attack_table")
 
-WAITING = {
-    "harness_hidden_files": "the sandbox binds whole folders of sys.path, so that a checkout shows its solutions/",
-}
-"""Attacks that succeed until the sandbox is narrower; no test may hide behind this for long."""
-
 BATCH = (
     "availability_kills", "availability_left_behind", "availability_other_students", "availability_fork_bomb",
     "harness_rewritten_modules", "harness_symlinks", "harness_html", "symlinked_notebook", "harness_forged_and_left",
@@ -47,8 +42,7 @@ def world(tmp_path_factory):
 
 def attacks(gpu=False):
     chosen = [file for file in FILES if read_example(file).gpu or not gpu]
-    waiting = {name: [pytest.mark.xfail(reason=why, strict=False)] for name, why in WAITING.items()}
-    return [pytest.param(file, id=file.stem, marks=waiting.get(file.stem, [])) for file in chosen]
+    return [pytest.param(file, id=file.stem) for file in chosen]
 
 
 def assert_ends_as_it_says(file, world, device):
