@@ -21,9 +21,9 @@ WARM_UPS = 3
 SMALLEST_FLUSH_BYTES = 64 << 20
 MOST_FLUSHES = 200
 BUSY_MS = 4.0
-"""One flush empties L2; more of them keep the GPU busy while the host allocates the output and Numba queues the launches.
-What the GPU has to wait for is measured otherwise: with a tenth of this, a notebook on an H100 showed 0.2 to 0.9 ms more
-than the grader's race for functions that return 50 MB."""
+"""One flush empties L2; more of them keep the GPU busy while the host allocates the output and Numba queues the
+launches. What the GPU has to wait for is measured otherwise: with a tenth of this, a notebook on an H100 showed 0.2 to
+0.9 ms more than the grader's race for functions that return 50 MB."""
 
 
 @dataclass(frozen=True)
