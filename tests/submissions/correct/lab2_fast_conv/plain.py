@@ -20,7 +20,7 @@ from numba import cuda
 
 from gpulabs.convolution import output_shape, same_padding
 
-SIDE, DEPTH = 8, 16
+SIDE, DEPTH = 4, 16
 
 
 @functools.lru_cache(None)
@@ -34,7 +34,7 @@ def make_tiled(r_size, s_size, stride):
         channels = x.shape[3]
         across = (y.shape[2] + SIDE - 1) // SIDE
         i0, j0 = cuda.blockIdx.x // across * SIDE, cuda.blockIdx.x % across * SIDE
-        i, j, k, n = i0 + tz, j0 + ty, cuda.blockIdx.y * 8 + tx, cuda.blockIdx.z
+        i, j, k, n = i0 + tz, j0 + ty, cuda.blockIdx.y * 16 + tx, cuda.blockIdx.z
         total = np.float32(0)
         for c0 in range(0, channels, DEPTH):
             cuda.syncthreads()
@@ -65,7 +65,7 @@ def conv_tiled(x, w, stride, padding):
     y = cuda.device_array(shape, np.float32)
     blocks = -(-shape[1] // SIDE) * -(-shape[2] // SIDE)
     kernel = make_tiled(w.shape[0], w.shape[1], stride)
-    kernel[(blocks, -(-shape[3] // 8), shape[0]), (8, SIDE, SIDE)](x, w, y, top, left)
+    kernel[(blocks, -(-shape[3] // 16), shape[0]), (16, SIDE, SIDE)](x, w, y, top, left)
     return y
 
 
