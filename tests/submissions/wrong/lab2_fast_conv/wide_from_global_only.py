@@ -34,10 +34,10 @@ def conv_vector_kernel(x, w, y, h_out, w_out, stride, top, left):
                         b0, b1, b2, b3 = load4(w, from_w + c0 * w.shape[3])
                     store4(filters, 4 * thread, b0, b1, b2, b3)
                 cuda.syncthreads()
-                for c in range(DEPTH):
+                for g in range(DEPTH):
                     for p in range(8):
                         for q in range(4):
-                            total[p, q] += pixels[ty + 16 * p, c] * filters[c, tx + 16 * q]
+                            total[p, q] += pixels[ty + 16 * p, g] * filters[g, tx + 16 * q]
                 cuda.syncthreads()
     for p in range(8):
         m = m0 + ty + 16 * p

@@ -1,4 +1,4 @@
-# Rounds a block's warps down.
+# Counts three quarters of a warp as three quarters.
 # loses: occupancy.warps
 # says: occupancy
 
@@ -8,7 +8,7 @@ def occupancy(threads, registers, shared_bytes, limits):
     def round_up(number, unit):
         return -(-number // unit) * unit
 
-    warps = max(threads // 32, 1)
+    warps = threads / 32
     blocks = min(limits["blocks_per_sm"], limits["warps_per_sm"] // warps, limits["threads_per_sm"] // (32 * warps))
     if registers:
         of_block = warps * round_up(32 * registers, limits["register_unit"])
