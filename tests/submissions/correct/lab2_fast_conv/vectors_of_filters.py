@@ -11,8 +11,7 @@ from gpulabs.intrinsics import load4, store4
 
 @cuda.jit
 def filter_vectors(x, w, y, stride, top, left):
-    pixels = cuda.shared.array((32, 9), float32)
-    filters = cuda.shared.array((8, 32), float32)
+    pixels, filters = cuda.shared.array((32, 9), float32), cuda.shared.array((8, 32), float32)
     sums = cuda.local.array((4, 4), float32)
     tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
     thread = ty * 8 + tx
