@@ -1,6 +1,6 @@
 # Keeps the last product in place of the sum.
 # loses: conv_blocked.exact conv_blocked.reuse conv_blocked.clean conv_blocked.speed
-# says: conv_blocked, case exact-0
+# says: conv_blocked, case exact
 
 # %% task: conv_blocked
 import math

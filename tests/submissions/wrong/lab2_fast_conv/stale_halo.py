@@ -1,6 +1,6 @@
 # Fetches only what lies in the image: the halo keeps what the memory held.
 # loses: conv_tiled.same conv_tiled.shared conv_tiled.clean conv_tiled.speed
-# says: never written|NaN|nan
+# says: conv_tiled, case same
 
 # %% task: conv_tiled
 import math
