@@ -123,17 +123,17 @@ class Shared:
     """
 
     def __init__(self, dynshared_size: int) -> None:
-        self._arrays: dict[tuple[str, int], Any] = {}
+        self._arrays: dict[tuple[str, int, int], Any] = {}
         self._dynamic = np.full(-(-dynshared_size // 4), POISON, np.float32)
         self._bytes = dynshared_size
 
     def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Any:
-        """One array for each line of code; all dynamic ones (shape 0) are the same memory."""
+        """One array for each call in the code; all dynamic ones (shape 0) are the same memory."""
         kind = np.dtype(kernelapi.numpy_support.as_dtype(dtype) if isinstance(dtype, kernelapi.types.Type) else dtype)
         if shape == 0:
             return self._dynamic.view(np.uint8)[: self._bytes // kind.itemsize * kind.itemsize].view(kind)
         caller = sys._getframe(1)
-        place = caller.f_code.co_filename, caller.f_lineno
+        place = caller.f_code.co_filename, caller.f_lineno, caller.f_lasti  # a line may make two of them
         if place not in self._arrays:
             self._arrays[place] = np.full(shape, POISON if kind.kind == "f" else 0x5A, kind)
         return self._arrays[place]

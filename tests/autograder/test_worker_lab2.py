@@ -107,6 +107,16 @@ def test_shared_memory_that_nobody_filled_is_no_number(tmp_path):
     assert np.isnan(np.load(tmp_path / "t-exact-0.npy")).all()
 
 
+def test_two_shared_arrays_of_one_line_are_two(tmp_path):
+    line = "    fixed, other = cuda.shared.array(8, np.float32), cuda.shared.array(8, np.float32)\n    other[0] = 1\n"
+    source = DYNAMIC.replace("    fixed = cuda.shared.array(8, np.float32, alignment=16)\n", line)
+    assert line in source
+    measurement, _ = simulated(tmp_path, source.replace("FILL", "fixed[0]"))
+
+    assert measurement.outcomes[0].fault is None
+    assert np.isnan(np.load(tmp_path / "t-exact-0.npy")).all()
+
+
 WIDE = HEAD + (
     "from gpulabs.intrinsics import load4, store4\n"
     "@cuda.jit\ndef kernel(x, w, y):\n"
