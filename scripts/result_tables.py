@@ -122,11 +122,21 @@ def grading(lab: str) -> list[str]:
         "",
         table(("what", "measured"), rows),
         "",
-        f"What was not as expected: {missed}" if missed else "All were as expected.",
+        " ".join([f"What was not as expected: {missed}" if missed else "All were as expected.", *again(lab)]),
         "",
         table(columns, speeds),
         "",
     ]
+
+
+def again(lab: str) -> list[str]:
+    """What grading some of them again showed, where that was recorded."""
+    if not (RESULTS / f"{lab}_regrading.json").is_file():
+        return []
+    found = load(f"{lab}_regrading")
+    names = ", ".join(entry["name"].split("/")[1] for entry in found["corpus"])
+    right = f"{sum(entry['as_expected'] for entry in found['corpus'])} of {len(found['corpus'])}"
+    return [f"Graded again {found['date'][:16].replace('T', ' ')} UTC, after a fix: {names}; {right} as expected."]
 
 
 def notebook(lab: str) -> list[str]:
