@@ -29,8 +29,6 @@ from gpulabs.timing import summarize
 Array = npt.NDArray[Any]
 Tell = Callable[[str], None]
 
-TENSOR_KERNELS = ("tensor_core", "cudnn_tf32", "torch_tf32")
-"""Kernels whose inputs are rounded to TF32; they are compared with cuDNN in TF32."""
 RUNS = 30
 CUDNN_BUDGET_S = 20.0
 TOLERANCES = {"winograd": 1e-5, "tensor_core": 1e-2}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSp
         low = item.baseline if item.kind == "speedup" else item.low
         if item.kind not in TIMED_KINDS or case is None or low is None:
             continue
-        if not all(_runs(name, architecture) for name in (low, item.high) if name):
+        if not all(ladder.runs_on(name, architecture) for name in (low, item.high) if name):
             return None  # the item is withheld, its task's others are judged
         y_shape = convolution.output_shape(case.x_shape, case.w_shape, case.stride, case.padding)
         raced = (low, item.high)
@@ -97,11 +96,3 @@ def _race(task: Task, cases: Sequence[Case], architecture: str) -> launch.RaceSp
             curve=item.curve,
         )
     return None
-
-
-def _runs(name: str, architecture: str) -> bool:
-    """Whether a rung is there, and for this GPU: asynchronous copies and tensor cores need a later one than a T4."""
-    if name not in ladder.ALL:
-        return False
-    wanted, given = (int(re.sub(r"\D", "", text)) for text in (ladder.rung(name).target, architecture))
-    return wanted <= given

@@ -27,6 +27,7 @@ from autograder.launch.gpu import CudaGpu
 from autograder.launch.profiled import EXECUTIONS
 from benchmarks.record import record, table, write
 from gpulabs.convolution import flops, min_bytes, output_shape
+from gpulabs.roofline import TENSOR_KERNELS
 
 SHOWN = "medium"
 """The workload that notebooks show where there is no GPU: Lab 1's and Lab 2's speed is judged on its like."""
@@ -111,7 +112,7 @@ def show(shapes: Sequence[dict[str, Any]]) -> str:
     for each in shapes:
         medians = {row["kernel"]: row["median_ms"] for row in each["rows"]}
         for row in each["rows"]:
-            reference = medians.get("cudnn_tf32" if row["kernel"] in bench.TENSOR_KERNELS else "cudnn")
+            reference = medians.get("cudnn_tf32" if row["kernel"] in TENSOR_KERNELS else "cudnn")
             rows.append(
                 (
                     each["workload"],

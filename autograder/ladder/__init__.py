@@ -103,10 +103,15 @@ def obstacle(name: str, case: Case, architecture: str) -> str:
         architecture: e.g. `sm_75`.
     """
     found = rung(name)
-    if _number(found.target) > _number(architecture):
+    if not runs_on(name, architecture):
         return f"needs {found.target}, this GPU is {architecture}"
     known = sizes(case)
     return "" if any(fits(variant, known) for variant in found.variants) else "does not take these shapes"
+
+
+def runs_on(name: str, architecture: str) -> bool:
+    """Whether there is such a rung, and for this GPU: asynchronous copies need a later one than a T4."""
+    return name in ALL and _number(rung(name).target) <= _number(architecture)
 
 
 def _number(architecture: str) -> int:

@@ -93,6 +93,8 @@ TENSOR_PEAKS_GFLOPS = {
     "NVIDIA GeForce RTX 3090": 35_600,
 }
 """Vendors' published peaks of TF32 on tensor cores, without sparsity; on Hopper only `wgmma` reaches them."""
+TENSOR_KERNELS = ("tensor_core", "cudnn_tf32", "torch_tf32")
+"""Kernels of `gpulabs bench conv` that round their inputs to TF32: compared with cuDNN in TF32 and with that peak."""
 
 
 def known_roof(device_name: str) -> Roof | None:

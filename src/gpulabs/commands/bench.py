@@ -11,10 +11,7 @@ from typing import Any
 from gpulabs import terminal
 from gpulabs.errors import BadInputError, MissingDataError
 from gpulabs.exit_codes import ExitCode
-from gpulabs.roofline import Roof, intensity, known_roof, roof_for, tensor_peak_gflops
-
-TENSOR_KERNELS = ("tensor_core", "cudnn_tf32", "torch_tf32")
-"""Kernels whose limit is that of the tensor cores."""
+from gpulabs.roofline import TENSOR_KERNELS, Roof, intensity, known_roof, roof_for, tensor_peak_gflops
 
 FOOTNOTE = """
 TFLOP/s count the direct method's operations, also for winograd, which needs fewer. tensor_core and those
