@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning, validate
+from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning, questions, validate
 from autograder import cases as case_module
 from autograder import judge as judging
 from autograder.calibration import review
@@ -35,6 +35,7 @@ from autograder.ladder_figure import ladder_figure
 from autograder.planning import TaskRequest
 from autograder.program import program
 from autograder.result import Figure, ItemScore, Result
+from autograder.rigs import Desk
 from autograder.rubric import TIMED_KINDS, Rubric, Task, load
 from autograder.score import TaskEvidence, score
 from autograder.submission import Submission, read_notebook
@@ -137,12 +138,14 @@ class _Run:
     progress: Progress
     pictures: bool
     notes: list[str] = field(default_factory=list)
+    desk: Desk | None = None
 
     def result(self, folder: Path, tasks: Collection[str] | None, student: str) -> Result:
         """Runs all stages in a temporary folder."""
         began, started_at = time.monotonic(), datetime.datetime.now(datetime.UTC)
         chosen = [task for task in self.rubric.tasks if tasks is None or task.id in tasks]
         cases = case_module.draw(self.rubric, self.seed, self.where, tasks)
+        self.desk = questions.desk(cases, self.where)
         self.progress("cases", f"{len(cases)} cases drawn")
         for name in ("plan", "simulate", "arrays", "oracle"):
             (folder / name).mkdir()
@@ -215,7 +218,7 @@ class _Run:
             try:
                 layout = pool.submit(numba_abi.probe_apart) if self.where == "gpu" else None
                 planned = [self._request(task, cases) for task in chosen]
-                plans = planning.plan(planned, folder / "plan", capability, stop=stop)
+                plans = planning.plan(planned, folder / "plan", capability, stop=stop, desk=self.desk)
                 if layout:
                     layout.result()
                 wanted = [self._to_simulate(request, plans[request.program.task]) for request in planned]
@@ -229,7 +232,7 @@ class _Run:
                 stop.set()
 
     def _request(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
-        own = tuple(case for case in cases if case.task == task.id)
+        own = tuple(case for case in cases if case.task == task.id and not questions.pending(case, self.where))
         functions = {name: f"{name}({rest})" for name, rest in re.findall(r"(\w+)\(([^)]*)\)", task.signature)}
         traced = tuple(case.id for case in own if task.item(case.item).kind == "coalescing")
         lines = any(item.kind == "structure" for item in task.items)
@@ -285,7 +288,9 @@ class _Run:
     ) -> TaskEvidence:
         own = tuple(case for case in cases if case.task == task.id)
         if task.kind != "kernel":
-            return TaskEvidence(own, plans[task.id])
+            logs = {case.id: self.desk.log(case.id) for case in own} if self.desk else {}
+            pending = {case.id: why for case in own if (why := questions.pending(case, self.where))}
+            return TaskEvidence(own, plans[task.id], logs=logs, pending=pending)
         structures = any(item.kind == "structure" for item in task.items)
         found = inspect(plans[task.id], own, architecture, on_gpu=self.where == "gpu", structures=structures)
         self.notes += [found.note] if found.note else []

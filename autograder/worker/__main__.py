@@ -42,8 +42,8 @@ def main(folder: Path) -> None:
     events.write("enter", "", case=None, stage="start")
     if request["mode"] == "simulate":
         simulate(folder, request, events)
-    else:
-        plan(request, events)
+    elif not plan(request, events):
+        return
     events.write("end", "")
 
 
@@ -60,13 +60,19 @@ def simulate(folder: Path, request: dict[str, Any], events: Events) -> None:
         events.write("done", task["id"])
 
 
-def plan(request: dict[str, Any], events: Events) -> None:
-    """Runs student Python: what its host functions launch is recorded and compiled."""
+def plan(request: dict[str, Any], events: Events) -> bool:
+    """Runs student Python: what its host functions launch is recorded and compiled.
+
+    Returns:
+        Whether it came to the end; False when a task left this process unfit for the next.
+    """
     # All of the grader's own imports come before any student code: what fails here is not theirs.
     from autograder.worker.cells import find_function, run_cells
+    from autograder.worker.channel import Channel
     from autograder.worker.compiling import Compiler, has_compiler
     from autograder.worker.recorder import Recorder
 
+    channel = Channel() if request.get("rigs") else None
     cc = (int(request["compute_capability"][0]), int(request["compute_capability"][1]))
     compiled = has_compiler()
     compiler = Compiler(cc, enabled=compiled)
@@ -89,8 +95,11 @@ def plan(request: dict[str, Any], events: Events) -> None:
                 events.fault(name, function)
                 continue
             chosen = [case for case in cases if case.function == function_name]
-            _run_cases(events, task, chosen, function, recorder, compiler, limits)
+            _run_cases(events, task, chosen, function, recorder, compiler, channel, limits)
         events.write("done", name)
+        if channel and channel.broken:
+            return False
+    return True
 
 
 def _run_cases(
@@ -100,6 +109,7 @@ def _run_cases(
     function: Any,
     recorder: Any,
     compiler: Any,
+    channel: Any,
     limits: dict[str, float],
 ) -> None:
     from autograder.worker.planning import plan_kernel_case, plan_value_case
@@ -110,7 +120,7 @@ def _run_cases(
         events.write("enter", name, case=case.id, stage="host")
         compiler.sign = functools.partial(events.write, "enter", name, case=case.id, stage="host")
         if task["kind"] == "function":
-            plan = plan_value_case(function, case, limits["host_s"])
+            plan = plan_value_case(function, case, limits["host_s"], channel)
         else:
             plan = plan_kernel_case(function, case, recorder, limits["host_s"])
         if isinstance(plan, Fault):
