@@ -128,6 +128,7 @@ def test_a_rig_that_fails_is_the_graders_failure():
         b'{"do": "call", "case": "t-v-0", "name": "add", "arguments": [' + b"9" * 5000 + b"]}\n",
         b'{"do": "call", "case": "t-v-0", "name": "add", "arguments": [[[[[[1]]]]]]}\n',
         b"x" * (wire.MAX_LINE + 2),
+        b'{"do": "call", "case": "t-v-0", "name": "add", "arguments": [1' + b" " * wire.MAX_LINE + b"]}\n",
     ],
     ids=lambda text: text[:60].decode("latin-1"),
 )
