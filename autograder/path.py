@@ -292,6 +292,7 @@ class _Run:
             pending = {case.id: why for case in own if (why := questions.pending(case, self.where))}
             return TaskEvidence(own, plans[task.id], logs=logs, pending=pending)
         structures = any(item.kind == "structure" for item in task.items)
+        self.progress("assemble", task.id)
         found = inspect(plans[task.id], own, architecture, on_gpu=self.where == "gpu", structures=structures)
         self.notes += [found.note] if found.note else []
         outputs = judging.read_outputs(folder / "simulate", own)
