@@ -50,10 +50,10 @@ def main(folder: Path) -> None:
 def simulate(folder: Path, request: dict[str, Any], events: Events) -> None:
     """Replays recorded launches in the simulator; no student Python but checked kernels is in this process."""
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    from autograder.worker import simulation
     from autograder.worker.replay import replay_task
+    from gpulabs import simulator
 
-    simulation.install()
+    simulator.install()
     events.write("compiler", "", compiled=False)
     for task in request["tasks"]:
         replay_task(folder, events, task, request["limits"]["kernel_s"])
