@@ -156,6 +156,12 @@ def _kernel_fault(error: BaseException, name: str, case: Case, seconds: float) -
     if isinstance(error, TimeIsUpError):
         text = f"{name} did not end within {seconds:g} s in the simulator: a loop in the kernel never ends{at}."
         return Fault(FaultKind.KERNEL_TIMEOUT, text, cell, line, case.id)
+    if isinstance(error, IndexError) and "no multiple of 4" in str(error):
+        text = (
+            f"{name} makes a 16-byte access at an odd place{at}: {describe(error).removeprefix('IndexError: ')}. "
+            "Take another kernel where the axis whose neighbours you load is no multiple of 4."
+        )
+        return Fault(FaultKind.OUT_OF_BOUNDS, text, cell, line, case.id)
     if isinstance(error, IndexError):
         text = (
             f"{name} reaches outside an array{at}: {describe(error).removeprefix('IndexError: ')}. "
