@@ -3,6 +3,7 @@
 from gpulabs.plots.access import access_map
 from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
+from gpulabs.plots.image_rows import image_rows
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
 from gpulabs.plots.roof import roofline
@@ -17,6 +18,7 @@ __all__ = [
     "block_map",
     "filtered_photographs",
     "halo_map",
+    "image_rows",
     "ladder_bars",
     "occupancy_bars",
     "register_map",
