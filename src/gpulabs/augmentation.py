@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from gpulabs.errors import BadInputError
+from gpulabs.settings import choice, flag, number, whole
 
 FILLS = ("reflect", "edge", "black")
 _PER_IMAGE = 16
@@ -59,18 +59,12 @@ class Augmentation:
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
-        most = {"shift": 16, "rotate": 180, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 180, "cutout": 32}
-        for name, highest in most.items():
-            value = getattr(self, name)
-            if type(value) is not int and (type(value) is not float or name in ("shift", "cutout")):
-                kind = "a whole number" if name in ("shift", "cutout") else "a number"
-                raise BadInputError(f"augmentation.{name}: expected {kind}, got {value!r}")
-            if not 0 <= value <= highest:
-                raise BadInputError(f"augmentation.{name}: {value!r} is not from 0 to {highest}; 0 leaves it out")
-        if type(self.flip) is not bool:
-            raise BadInputError(f"augmentation.flip: expected true or false, got {self.flip!r}")
-        if self.fill not in FILLS:
-            raise BadInputError(f"augmentation.fill: {self.fill!r} is unknown: use one of {', '.join(FILLS)}")
+        flag("augmentation.flip", self.flip)
+        whole("augmentation.shift", self.shift, 0, 16)
+        whole("augmentation.cutout", self.cutout, 0, 32)
+        for name, most in (("brightness", 1), ("contrast", 1), ("saturation", 1), ("rotate", 180), ("hue", 180)):
+            number(f"augmentation.{name}", getattr(self, name), 0, most)
+        choice("augmentation.fill", self.fill, FILLS)
 
     @property
     def is_identity(self) -> bool:

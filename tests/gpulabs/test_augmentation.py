@@ -196,12 +196,12 @@ def test_xla_and_tensorflow_give_the_same_images(settings):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"shift": 1.5}, "augmentation.shift: expected a whole number, got 1.5"),
-        ({"rotate": "10"}, "augmentation.rotate: expected a number, got '10'"),
-        ({"rotate": float("nan")}, "augmentation.rotate: nan is not from 0 to 180; 0 leaves it out"),
+        ({"shift": 1.5}, "augmentation.shift: expected a whole number from 0 to 16, got 1.5"),
+        ({"rotate": "10"}, "augmentation.rotate: expected a number from 0 to 180, got '10'"),
+        ({"rotate": float("nan")}, "augmentation.rotate: nan is not from 0 to 180"),
         ({"brightness": -0.1}, "augmentation.brightness: -0.1 is not from 0 to 1"),
-        ({"flip": 1}, "augmentation.flip: expected true or false, got 1"),
-        ({"fill": "wrap"}, "augmentation.fill: 'wrap' is unknown: use one of reflect, edge, black"),
+        ({"flip": 1}, "augmentation.flip: expected True or False, got 1"),
+        ({"fill": "wrap"}, "augmentation.fill: 'wrap' is unknown; use one of reflect, edge, black"),
     ],
 )
 def test_settings_that_can_not_be_say_why(settings, said):
