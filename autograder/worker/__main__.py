@@ -65,6 +65,8 @@ def plan(request: dict[str, Any], events: Events) -> None:
     # All of the grader's own imports come before any student code: what fails here is not theirs.
     from autograder.worker.cells import find_function, run_cells
     from autograder.worker.compiling import Compiler, has_compiler
+    from autograder.worker.offered import restrict
+    from autograder.worker.planning import plan_kernel_case, plan_value_case  # noqa: F401 (used after student code ran)
     from autograder.worker.recorder import Recorder
 
     cc = (int(request["compute_capability"][0]), int(request["compute_capability"][1]))
@@ -73,6 +75,7 @@ def plan(request: dict[str, Any], events: Events) -> None:
     recorder = Recorder(cc, compiler.key)
     events.write("compiler", "", compiled=compiled)
     limits = request["limits"]
+    restrict()
     for task in request["tasks"]:
         name = task["id"]
         events.write("enter", name, case=None, stage="host")
