@@ -50,7 +50,7 @@ class _NotOffered:
     def _refuse(self, *args: Any, **more: Any) -> NoReturn:
         path = object.__getattribute__(self, "_path")
         raise NotOfferedError(
-            f"{path} is not there while your work is graded, it could be an answer: write it yourself in the task's cell"
+            f"{path} is not there while your work is graded, it could be an answer: write it in the task's cell"
         )
 
     __call__ = __getitem__ = __iter__ = __len__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = _refuse
