@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from autograder.commands import handing_out, similar
 from gpulabs.errors import BadInputError, GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
@@ -181,19 +182,10 @@ def build(
     return int(ExitCode.FAILED if problems else ExitCode.OK)
 
 
-@app.command()
-def release(
-    lab: LabName,
-    course: Annotated[Path, typer.Option(help="The nbgrader course folder.")] = Path("course"),
-    solutions: Annotated[Path, typer.Option(help="The folder of the labs' sources.")] = Path("solutions"),
-) -> None:
-    """Put a lab into an nbgrader course folder, settings included."""
-    from autograder import authoring
-
-    for path in authoring.release(lab, solutions, course):
-        console().print(f"wrote {path}", soft_wrap=True)
-    lab_id = authoring.labs_in(solutions, lab)[0]
-    console().print(f"Next: cd {course} && nbgrader generate_assignment {lab_id} --create", soft_wrap=True)
+app.command()(handing_out.release)
+app.command()(handing_out.course)
+app.command()(handing_out.leaks)
+app.command()(similar.similar)
 
 
 @app.command()

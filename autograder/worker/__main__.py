@@ -70,6 +70,8 @@ def plan(request: dict[str, Any], events: Events) -> bool:
     from autograder.worker.cells import find_function, run_cells
     from autograder.worker.channel import Channel
     from autograder.worker.compiling import Compiler, has_compiler
+    from autograder.worker.offered import restrict
+    from autograder.worker.planning import plan_kernel_case, plan_value_case  # noqa: F401 (used after student code ran)
     from autograder.worker.recorder import Recorder
 
     channel = Channel() if request.get("rigs") else None
@@ -79,6 +81,7 @@ def plan(request: dict[str, Any], events: Events) -> bool:
     recorder = Recorder(cc, compiler.key)
     events.write("compiler", "", compiled=compiled)
     limits = request["limits"]
+    restrict()
     for task in request["tasks"]:
         name = task["id"]
         events.write("enter", name, case=None, stage="host")
