@@ -62,6 +62,10 @@ def grade(
     accept_lower: Annotated[
         bool, typer.Option("--accept-lower", help="Let a lower result of the same file count, too.")
     ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Draw the cases of an earlier grading again.", show_default="fresh and secret"),
+    ] = None,
     allow_untrusted: Annotated[
         bool, typer.Option("--allow-untrusted", help="Grade even where student code can't be isolated.")
     ] = False,
@@ -78,7 +82,12 @@ def grade(
     finished: list[Done] = []
     gpus = range(devices.gpu_count())
     session = Session(
-        lab_id, jobs=jobs or classroom.sensible_jobs(), again=regrade, accept_lower=accept_lower, gpus=gpus
+        lab_id,
+        jobs=jobs or classroom.sensible_jobs(),
+        again=regrade,
+        accept_lower=accept_lower,
+        gpus=gpus,
+        options={} if seed is None else {"seed": seed},
     )
     with handed_in.opened(submissions, lab_id, student, out) as entries:
         classroom.require_isolation(allow_untrusted, isolation)
