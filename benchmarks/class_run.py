@@ -73,7 +73,11 @@ def main() -> int:
         work = Path(scratch)
         made = build(work / "submitted", options.count, options.seed)
         run = grade(work, "results", options, options.most_s)
+        if run.status != 0:
+            print((work / "log.txt").read_text("utf-8", "replace")[-4000:], file=sys.stderr)
         results = Store(work / "results").newest_of_all(LAB)
+        if not results:
+            return 100
         found = summary(made, results, run)
         if options.kills:
             found["killed"] = killed(work, options, run.seconds, results)
@@ -142,7 +146,9 @@ def memory(pid: int) -> int:
 def summary(made: Sequence[Made], results: Sequence[Result], run: Run) -> dict[str, Any]:
     """What a run took, and whether everyone has the score that was to be expected."""
     by_student = {result.student: result for result in results}
-    seconds = sorted(result.duration_s for result in results if result.duration_s)
+    if run.status is None:  # time was up: of what was not reached nothing is known
+        made = [one for one in made if one.student in by_student]
+    seconds = sorted(result.duration_s for result in results if result.duration_s) or [0.0]
     surprises = [
         f"{one.student} ({one.source}): {why}" for one in made if (why := surprise(one, by_student.get(one.student)))
     ]
