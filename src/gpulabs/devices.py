@@ -112,6 +112,19 @@ def has_gpu() -> bool:
     return _driver_attribute(0, _MULTIPROCESSOR_COUNT) is not None  # boards without NVML
 
 
+def gpu_count() -> int:
+    """How many GPUs this process may use; asks NVML, creates no context."""
+    if not has_gpu():
+        return 0
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    with _nvml() as nvml:
+        if nvml is not None:
+            with contextlib.suppress(nvml.NVMLError):
+                count = int(nvml.nvmlDeviceGetCount())
+                return min(len(visible), count) if visible else count
+    return 1
+
+
 def architecture(device: int = 0) -> str:
     """The GPU's architecture as the assembler names it, e.g. `sm_90`.
 
