@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from gpulabs.errors import BadInputError
-from gpulabs.memory import WARP_SIZE
+from gpulabs.access import WARP_SIZE
 
 Limits = Mapping[str, int]
 

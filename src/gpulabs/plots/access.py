@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gpulabs.errors import BadInputError
-from gpulabs.memory import FLOAT_BYTES, SECTOR_BYTES, WARP_SIZE, sectors
+from gpulabs.access import FLOAT_BYTES, SECTOR_BYTES, WARP_SIZE, sectors
 from gpulabs.plots.picture import BLUE, INK, MUTED, SKY, Picture, bare, box, panels
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpulabs.memory import bank_passes, flat_index, sectors
+from gpulabs.access import bank_passes, flat_index, sectors
 
 
 @pytest.mark.parametrize(
