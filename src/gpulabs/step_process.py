@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from gpulabs.training_step import StepPlan, training_step, network, optimizer
 from gpulabs.xla_memory import DUMP_FLAGS, read_dump
@@ -36,34 +36,35 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     die_with_parent()
-    stage = ["start"]
+    after = ["start"]
+
+    def tell(event: dict[str, Any]) -> None:
+        after[0] = event["event"]
+        events.write(json.dumps(event) + "\n")
+
     try:
         with tempfile.TemporaryDirectory(prefix="gpulabs-step-") as folder:
-            measure(StepPlan(**asked["plan"]), asked, Path(folder), lambda event: tell(events, stage, event))
+            measure(StepPlan(**asked["plan"]), asked, Path(folder), tell)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         kind = "out_of_memory" if any(sign in said for sign in OUT_OF_MEMORY) else "failed"
-        events.write(json.dumps({"event": kind, "after": stage[0], "message": said[:2000]}) + "\n")
-        events.flush()
-    os._exit(0)  # TensorFlow's own shutdown takes a second, and may hang after an out-of-memory
-
-
-def tell(events: TextIO, stage: list[str], event: dict[str, Any]) -> None:
-    """Writes one event."""
-    stage[0] = str(event["event"])
-    events.write(json.dumps(event) + "\n")
+        events.write(json.dumps({"event": kind, "after": after[0], "message": said[:2000]}) + "\n")
     events.flush()
+    os._exit(0)  # TensorFlow's own end takes a second, and may hang after an out-of-memory
 
 
-def measure(plan: StepPlan, asked: dict[str, Any], folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
-    """Builds, compiles, runs; reports after each.
+def measure(plan: StepPlan, asked: dict[str, Any], folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Builds, compiles, runs; tells after each.
+
+    Twice it waits for a line on stdin (or its end): before it compiles, because XLA tries out kernels on the GPU then,
+    and before it times steps.
 
     Args:
         plan: What to train.
-        asked: `seconds` of timed steps (0: none), `memory_limit_mb` or None, `dump` (XLA's buffer assignment), `wait`
-            (for a line on stdin before the timing).
+        asked: `seconds` of timed steps (0: none), `memory_limit_mb` or None, `dump` (whether XLA's buffer assignment is
+            read).
         folder: For XLA's dump.
-        report: Takes events.
+        tell: Takes events.
     """
     if asked.get("dump"):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DUMP_FLAGS.format(folder=folder)}".strip()
@@ -82,31 +83,33 @@ def measure(plan: StepPlan, asked: dict[str, Any], folder: Path, report: Callabl
     model = network(plan)
     chosen = optimizer(plan)
     chosen.build(model.trainable_variables)
-    report({"event": "built", "device": "gpu" if gpus else "cpu", "memory": memory()})
-    step = training_step(plan, model, chosen, jit=bool(gpus or asked.get("dump")))
+    tell({"event": "built", "device": "gpu" if gpus else "cpu", "memory": memory()})
     x = tf.random.stateless_uniform((plan.batch, *model.input_shape[1:]), (1, 2))
     y = tf.random.stateless_uniform((plan.batch,), (3, 4), 0, model.output_shape[-1], tf.int32)
-    report({"event": "batch", "memory": memory()})
+    only_compile = not gpus and (limit_mb or not asked.get("seconds"))
+    step = training_step(plan, model, chosen, jit=bool(gpus or only_compile or asked.get("dump")))
+    step.get_concrete_function(x, y)
+    tell({"event": "prepared", "memory": memory()})
+    sys.stdin.readline()
+
     start = time.perf_counter()
-    if not gpus and (limit_mb or not asked.get("seconds")):
-        step.experimental_get_compiler_ir(x, y)(stage="optimized_hlo")  # compiles; nothing runs
+    if only_compile:
+        step.experimental_get_compiler_ir(x, y)(stage="optimized_hlo")
     else:
         float(step(x, y))
-    seconds = time.perf_counter() - start
     xla = read_dump(folder) if asked.get("dump") else None
-    report({"event": "compiled", "seconds": seconds, "memory": memory(), "xla": xla})
+    tell({"event": "compiled", "seconds": time.perf_counter() - start, "memory": memory(), "xla": xla})
     if not gpus and limit_mb and xla and xla["total_bytes"] > limit_mb * 2**20:
         raise MemoryError(f"out of memory: the step needs {xla['total_bytes'] / 2**20:.0f} MiB of {limit_mb} MiB")
     if gpus:
         tf.config.experimental.reset_memory_stats("GPU:0")
         for _ in range(WARM_UP_STEPS):
             float(step(x, y))
-        report({"event": "peak", "memory": memory()})
-    if asked.get("wait"):
-        sys.stdin.readline()
+    tell({"event": "warm", "memory": memory()})
     if asked.get("seconds"):
+        sys.stdin.readline()
         times_ms, steps = timed(lambda: step(x, y), float, asked["seconds"])
-        report({"event": "timed", "times_ms": times_ms, "steps_a_block": steps, "memory": memory()})
+        tell({"event": "timed", "times_ms": times_ms, "steps_a_block": steps, "memory": memory()})
 
 
 def timed(
