@@ -37,6 +37,19 @@ NotebookFile = Annotated[
     Path | None,
     typer.Option("--notebook", metavar="FILE", help="The notebook; otherwise the lab's own name in this folder."),
 ]
+Precisions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", help="float32, bfloat16, float16, several with commas, or all; otherwise all, on a CPU float32."
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="lab_cnn, or small_cnn (16 x 16 images); otherwise lab_cnn, on a CPU small_cnn."),
+]
+MemoryLimit = Annotated[
+    int | None, typer.Option(min=1, metavar="MIB", help="Pretend that the device has no more memory than this.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with a schema version.")]
 
 
@@ -179,6 +192,33 @@ def bench_conv(
     from gpulabs.commands import bench
 
     return bench.conv(shape, stride, padding.value, rungs, runs, figure, recorded, as_json)
+
+
+@bench_app.command("batch")
+def bench_batch(
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Batches: 1,2,96 or 1-8192 (powers of two); otherwise 1-8192, on a CPU 1-512."
+        ),
+    ] = None,
+    precision: Precisions = None,
+    network: Network = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Timed steps of each configuration.")] = 1.0,
+    memory_limit: MemoryLimit = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Also draw throughput and utilisation against the batch.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure training throughput, utilisation and memory against the batch size.
+
+    Each configuration in a fresh process. Without a GPU a smaller network runs, marked as a CPU result. Exit code 6: a
+    batch did not fit in memory; the message names it and the largest that worked.
+    """
+    from gpulabs.commands import bench_batch as command
+
+    return command.batch(batch, precision, network, seconds, memory_limit, figure, as_json)
 
 
 @data_app.command("list")

@@ -8,6 +8,7 @@
     |   +-- MissingDataError     a data set that is not on this machine
     |   +-- MissingPackageError  an optional package; the message holds the pip command
     |   +-- MissingGpuError      a step that only a GPU can do
+    +-- OutOfMemoryError         a training step that does not fit in the memory of the device
     +-- DataError                a data file that is there but damaged
     +-- OutOfMemory              what was tried does not fit into memory; something smaller may
     +-- GraderError              the grader itself failed: points are withheld, never lost
@@ -55,6 +56,20 @@ class MissingPackageError(MissingError):
 
 class MissingGpuError(MissingError):
     """A step that only a GPU can do."""
+
+
+class OutOfMemoryError(GpulabsError):
+    """A training step that does not fit in the memory of the device; the message names the batch that failed.
+
+    Attributes:
+        detail: What the allocator or the system said.
+    """
+
+    exit_code = ExitCode.OUT_OF_MEMORY
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class DataError(GpulabsError):

@@ -8,6 +8,7 @@ from gpulabs.plots.picture import Picture
 from gpulabs.plots.roof import roofline
 from gpulabs.plots.shared import bank_map, halo_map
 from gpulabs.plots.threads import block_map, thread_map
+from gpulabs.plots.throughput import throughput_curve
 from gpulabs.plots.windows import window_map
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "register_map",
     "roofline",
     "thread_map",
+    "throughput_curve",
     "window_map",
 ]
