@@ -27,6 +27,7 @@ from gpulabs.errors import GpulabsError, OutOfMemoryError
 from gpulabs.timing import Summary, summarize
 from gpulabs.training_step import StepPlan
 
+PROGRAM = ("-m", "gpulabs.step_process")
 TIMEOUT_S = 300.0
 OVERLAP_CORES = 4
 """With this many cores the next process imports TensorFlow while this one's step is compiled; never while it is timed."""
@@ -177,7 +178,7 @@ class StepProcess:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
         asked = {"plan": plan.as_dict()} | asdict(settings)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gpulabs.step_process", json.dumps(asked)],
+            [sys.executable, *PROGRAM, json.dumps(asked)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

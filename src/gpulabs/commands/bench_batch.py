@@ -22,7 +22,7 @@ MIB = 2**20
 FOOTNOTE = """
 A step is the forward pass, the backward pass and the update; its batch lies in the device's memory already. Each row
 comes from a process of its own. busy: share of the time in which some kernel ran (NVML); it says nothing of how fast."""
-CPU_NOTE = "CPU result: TensorFlow on this machine's processor, without XLA. It says nothing of a GPU."
+CPU_NOTE = "CPU result: TensorFlow on this machine's processor, {how}. It says nothing of a GPU."
 
 
 def batch(
@@ -116,7 +116,8 @@ def show(found: dict[str, Any]) -> None:
     """Device header, table, conclusion."""
     print(f"{title_of(found)}; training steps with Adam")
     if found["cpu_result"]:
-        print(CPU_NOTE)
+        limited = found["settings"]["memory_limit_mb"]  # XLA's own plan is what the limit is compared with
+        print(CPU_NOTE.format(how="compiled by XLA" if limited else "without XLA"))
     columns = ("precision", "batch", "ms a step", "95 % interval", "images/s", "busy", "peak MiB", "first step s")
     terminal.print_table(columns, [cells(row) for row in found["rows"]], right=range(1, len(columns)))
     for sentence in found["conclusion"]:
