@@ -3,6 +3,7 @@
 from gpulabs.plots.access import access_map
 from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
+from gpulabs.plots.memory import memory_bars
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
 from gpulabs.plots.roof import roofline
@@ -19,6 +20,7 @@ __all__ = [
     "filtered_photographs",
     "halo_map",
     "ladder_bars",
+    "memory_bars",
     "occupancy_bars",
     "register_map",
     "roofline",
