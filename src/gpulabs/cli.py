@@ -150,14 +150,15 @@ def submit(
 
 @app.command()
 def memory(
-    batch: Annotated[str, typer.Option(metavar="LIST", help="Batches: 128, or 1,2,96, or 1-8192 (powers of two).")] = "128",
+    batch: Annotated[str, typer.Option(metavar="LIST", help="128, or 1,2,96, or 1-8192 (powers of two).")] = "128",
     precision: Annotated[
         str, typer.Option(metavar="LIST", help="float32, bfloat16, float16, several with commas, or all.")
     ] = "float32",
     optimizer: Annotated[str, typer.Option(metavar="NAME", help="sgd, momentum, rmsprop or adam.")] = "adam",
     network: Annotated[str, typer.Option(metavar="NAME", help="lab_cnn, or small_cnn (16 x 16 images).")] = "lab_cnn",
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="Compute activations again for the backward pass instead of keeping them.")
+        bool,
+        typer.Option("--recompute", help="Compute activations again for the backward pass, not keep them."),
     ] = False,
     device: Annotated[
         MemoryDevice, typer.Option(metavar="auto|gpu|cpu", help="Predict for this one; otherwise for what is here.")
@@ -166,21 +167,22 @@ def memory(
         bool | None,
         typer.Option(
             "--measure/--no-measure",
-            help="Measure the peak beside the prediction; otherwise only on a GPU. On a CPU XLA's own plan is read, about "
-            "a minute a batch.",
+            help="Measure the peak beside the prediction; otherwise only on a GPU. On a CPU XLA's own plan is read, "
+            "about a minute a batch.",
             show_default=False,
         ),
     ] = None,
     memory_limit: MemoryLimit = None,
     figure: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Also draw the parts as stacked bars, and the step over time.")
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Also draw the parts as stacked bars, and a step over time."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Say where the memory of a training step goes.
 
-    Parameters, optimizer state, gradients, activations kept for the backward pass, workspace: predicted from the layers'
-    shapes, with the measured peak beside it. Exit code 6: a batch did not fit in memory.
+    Parameters, optimizer state, gradients, activations kept for the backward pass, workspace: predicted from the
+    layers' shapes, with the measured peak beside it. Exit code 6: a batch did not fit in memory.
     """
     from gpulabs.commands import memory as command
 

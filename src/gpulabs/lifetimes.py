@@ -3,7 +3,7 @@
 What a layer needs for its gradient is the same everywhere: a convolution and a dense layer need their input, a ReLU the
 sign of its output, BatchNorm its input, MaxPool the place of each maximum, Dropout what it dropped. How XLA holds it is
 not: it fuses element-wise operations into their neighbours and computes them again rather than keep them, and it hands
-convolutions to a library that has its own layout and scratch space. The rules below were read off XLA's buffer assignment.
+convolutions to a library that has its own layout and scratch space. These rules were read off XLA's buffer assignment.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from gpulabs.training_step import StepPlan
 
 PARTS = ("parameters", "optimizer state", "gradients", "inputs", "activations", "passing tensors", "workspace")
-"""Where memory goes: variables of the network; what the optimizer keeps beside them; gradients of parameters; the batch;
-what the forward pass keeps for the backward pass; what only the next layer needs, forward or backward; scratch space."""
+"""Where memory goes: variables of the network; what the optimizer keeps beside them; gradients of parameters; the
+batch; what the forward pass keeps for the backward pass; what only the next layer needs; scratch space."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ INDEX_DIMENSIONS = 4
 def cpu_tensors(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> list[Tensor]:
     """The tensors of a step that XLA compiled for a CPU, in float32.
 
-    MaxPool is what makes it large: before the step XLA writes, for every value that enters a pooling layer, its index in
-    each of the four dimensions, and the pooling itself gives the indices of the maxima.
+    MaxPool is what makes it large: before the step XLA writes, for every value that enters a pooling layer, its index
+    in each of the four dimensions, and the pooling itself gives the indices of the maxima.
     """
     found: list[Tensor] = []
 

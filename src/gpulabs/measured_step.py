@@ -18,11 +18,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gpulabs.devices import cpu_cores, has_gpu, nvml_session, nvml_device
+from gpulabs.devices import cpu_cores, has_gpu, nvml_device, nvml_session
 from gpulabs.errors import GpulabsError, OutOfMemoryError
 from gpulabs.timing import Summary, summarize
 from gpulabs.training_step import StepPlan
@@ -30,7 +30,7 @@ from gpulabs.training_step import StepPlan
 PROGRAM = ("-m", "gpulabs.step_process")
 TIMEOUT_S = 300.0
 OVERLAP_CORES = 4
-"""With this many cores the next process imports TensorFlow while this one's step is compiled; never while it is timed."""
+"""With this many cores the next process imports TensorFlow while a step is compiled; never while one is timed."""
 UTILISATION_EVERY_S = 0.05
 UTILISATION_SETTLES_S = 0.3
 """NVML averages over up to this long: earlier readings tell of the time before."""
@@ -107,11 +107,20 @@ def measure(plan: StepPlan, settings: Settings, report: Report = lambda text: No
 
 
 def sweep(
-    plans: Iterable[StepPlan], settings: Settings, report: Report = lambda text: None
+    plans: Iterable[StepPlan],
+    settings: Settings,
+    report: Report = lambda text: None,
+    environment: Mapping[str, str] | None = None,
 ) -> Generator[tuple[StepPlan, Measured | OutOfMemoryError], None, None]:
     """Measures configurations one after the other.
 
     After one that does not fit, larger batches that are otherwise the same are left out.
+
+    Args:
+        plans: What to measure.
+        settings: How.
+        report: Takes what is being measured.
+        environment: Variables for the processes, beside this one's.
 
     Yields:
         A plan and its outcome.
@@ -126,7 +135,7 @@ def sweep(
     def start() -> StepProcess | None:
         if not waiting:
             return None
-        running.append(StepProcess(waiting.pop(0), settings))
+        running.append(StepProcess(waiting.pop(0), settings, environment))
         return running[-1]
 
     try:
@@ -171,7 +180,7 @@ def describe(plan: StepPlan) -> str:
 class StepProcess:
     """A process that runs one plan, and what it told so far."""
 
-    def __init__(self, plan: StepPlan, settings: Settings, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, plan: StepPlan, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
         self.plan, self.settings = plan, settings
         self.told: dict[str, dict[str, Any]] = {}
         self._hung = False
@@ -262,7 +271,7 @@ class StepProcess:
     def _death(self) -> GpulabsError:
         """What to say of a process that ended without a word."""
         if self._hung:
-            return GpulabsError(f"{describe(self.plan)}: said nothing for {self.settings.timeout_s:.0f} s and was ended")
+            return GpulabsError(f"{describe(self.plan)}: no word for {self.settings.timeout_s:.0f} s; it was ended")
         code = self._process.wait()
         self._log.seek(0)
         said = self._log.read().decode("utf-8", "replace")

@@ -1,8 +1,8 @@
 """How much memory a training step takes, and why: a model from the shapes of a network's layers.
 
 Every tensor of a step has a size and a lifetime. Variables live always; an activation lives from its layer's forward
-pass to its backward pass, because the gradient needs it; others come and go within a layer. Memory in use at a moment is
-the sum over the tensors alive then, and the peak is its maximum: usually where the forward pass ends, and everything
+pass to its backward pass, because the gradient needs it; others come and go within a layer. Memory in use at a moment
+is the sum over the tensors alive then, and the peak is its maximum: usually where the forward pass ends, and everything
 that was kept is there.
 
     layers = layers_of(model)
@@ -21,6 +21,7 @@ from typing import Any
 from gpulabs.errors import BadInputError
 from gpulabs.lifetimes import DEVICES, PARTS, Layer, Moments, Tensor
 from gpulabs.training_step import LARGEST_BATCH, OPTIMIZERS, StepPlan
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpulabs.training_step import StepPlan, training_step, network, optimizer
+from gpulabs.training_step import StepPlan, network, optimizer, training_step
 from gpulabs.xla_memory import DUMP_FLAGS, read_dump
 
 OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "ResourceExhaustedError", "out of memory", "OOM", "CUDA_ERROR_OUT_OF_MEMORY")
@@ -141,7 +141,8 @@ def timed(
     one = statistics.median(block(1) for _ in range(WARM_UP_STEPS))
     steps = max(1, round(BLOCK_S / one)) if one > 0 else 1
     steps = max(1, round(BLOCK_S / block(steps)))  # queued steps overlap: a block is shorter than its steps alone
-    end, found = clock() + seconds, []
+    found: list[float] = []
+    end = clock() + seconds
     while clock() < end or len(found) < FEWEST_BLOCKS:
         found.append(block(steps) * 1e3)
     return found, steps

@@ -79,7 +79,7 @@ def optimizer(plan: StepPlan) -> Any:
     return keras.optimizers.LossScaleOptimizer(made) if plan.precision == "float16" else made
 
 
-def training_step(plan: StepPlan, model: Any, chosen: Any, jit: bool = True) -> Callable[[Any, Any], Any]:
+def training_step(plan: StepPlan, model: Any, chosen: Any, jit: bool = True) -> Any:
     """Makes one XLA program of forward pass, backward pass and update.
 
     Args:
@@ -89,7 +89,7 @@ def training_step(plan: StepPlan, model: Any, chosen: Any, jit: bool = True) -> 
         jit: Whether XLA compiles it; if not, TensorFlow runs it operation by operation.
 
     Returns:
-        A function of a batch (N, H, W, C) float32 and its labels (N,) int32; its value is the loss, a scalar.
+        A `tf.function` of a batch (N, H, W, C) float32 and its labels (N,) int32; its value is the loss, a scalar.
     """
     import keras
     import tensorflow as tf
@@ -106,7 +106,7 @@ def training_step(plan: StepPlan, model: Any, chosen: Any, jit: bool = True) -> 
         chosen.apply(gradients, model.trainable_variables)
         return loss
 
-    return step  # type: ignore[no-any-return]
+    return step
 
 
 def segments(model: Any) -> list[tuple[bool, list[Any]]]:
@@ -144,9 +144,7 @@ def forward_pass(model: Any, recompute: bool) -> Callable[[Any], Any]:
         return lambda x: model(x, training=True)
     import tensorflow as tf
 
-    parts = [
-        tf.recompute_grad(_segment(layers)) if again else _segment(layers) for again, layers in segments(model)
-    ]
+    parts = [tf.recompute_grad(_segment(layers)) if again else _segment(layers) for again, layers in segments(model)]
 
     def forward(x: Any) -> Any:
         for part in parts:

@@ -19,8 +19,8 @@ def read_dump(folder: Path) -> dict[str, Any] | None:
     """Reads the buffer assignment of the largest program in a dump.
 
     Returns:
-        Bytes: `total_bytes`, `parameter_bytes` (variables and inputs), `temp_bytes`, `output_bytes` (results that reuse no
-        parameter), and `peak`: name -> bytes of the largest temporaries alive at the peak. None without a dump.
+        Bytes: `total_bytes`, `parameter_bytes` (variables and inputs), `temp_bytes`, `output_bytes` (results that reuse
+        no parameter), and `peak`: name -> bytes of the largest temporaries alive at the peak. None without a dump.
     """
     files = sorted(folder.glob("*buffer-assignment.txt"), key=lambda file: file.stat().st_size)
     return parse(files[-1].read_text(encoding="utf-8")) if files else None

@@ -81,7 +81,7 @@ def test_the_next_process_is_prepared_while_this_one_compiles_and_gives_the_same
         (14, GpulabsError, "batch 14, float32: its process ended with code 3: something broke"),
         (15, OutOfMemoryError, "out of memory at batch 15"),
         (17, GpulabsError, "batch 17, float32: ValueError: no such layer"),
-        (13, GpulabsError, "batch 13, float32: said nothing for 1 s"),
+        (13, GpulabsError, "batch 13, float32: no word for 1 s"),
     ],
 )
 def test_an_end_without_a_result_is_told(batch, kind, text):
@@ -130,7 +130,11 @@ def test_a_process_dies_with_its_parent():
 
 @pytest.mark.parametrize(
     ("wrong", "text"),
-    [({"batch": 0}, "batch 0"), ({"batch": 1, "precision": "int8"}, "there are float32"), ({"batch": 1, "network": "vgg"}, "lab_cnn")],
+    [
+        ({"batch": 0}, "batch 0"),
+        ({"batch": 1, "precision": "int8"}, "there are float32"),
+        ({"batch": 1, "network": "vgg"}, "lab_cnn"),
+    ],
 )
 def test_a_plan_that_cannot_run_starts_nothing(wrong, text):
     with pytest.raises(BadInputError, match=text):

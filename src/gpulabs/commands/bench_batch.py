@@ -21,7 +21,7 @@ ON_CPU = ("small_cnn", "1-512", "float32")
 MIB = 2**20
 FOOTNOTE = """
 A step is the forward pass, the backward pass and the update; its batch lies in the device's memory already. Each row
-comes from a process of its own. busy: share of the time in which some kernel ran (NVML); it says nothing of how fast."""
+comes from a process of its own. busy: share of the time in which some kernel ran (NVML); how fast is not in it."""
 CPU_NOTE = "CPU result: TensorFlow on this machine's processor, {how}. It says nothing of a GPU."
 
 
@@ -103,7 +103,13 @@ def failure_of(plan: StepPlan, rows: Sequence[dict[str, Any]], error: OutOfMemor
     sentence = f"out of memory at {describe(plan)}; " + (
         f"the largest batch that worked is {largest}" if largest else "no batch worked, try smaller ones"
     )
-    return {"batch": plan.batch, "precision": plan.precision, "largest": largest, "sentence": sentence, "said": error.detail}
+    return {
+        "batch": plan.batch,
+        "precision": plan.precision,
+        "largest": largest,
+        "sentence": sentence,
+        "said": error.detail,
+    }
 
 
 def title_of(found: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,12 @@ from gpulabs.measured_step import Settings, describe, sweep
 from gpulabs.training_step import StepPlan
 
 if TYPE_CHECKING:
-    from gpulabs.memory import Layer, Prediction
+    from gpulabs.lifetimes import Layer
+    from gpulabs.memory import Prediction
 
 MIB = 2**20
 FOOTNOTE = """
-gradients: of the parameters; those of a layer live from its backward pass to its update, so that few are there at the peak.
+gradients: of the parameters; a layer's live from its backward pass to its update, so that few are there at the peak.
 activations: kept from the forward pass for the backward pass. passing tensors: needed by the next layer only."""
 
 
@@ -63,10 +65,7 @@ def memory(
     for found in predictions:
         row = found.as_dict() | {"measured_bytes": peaks.get(found.plan)}
         if limit:
-            one = found.plan
-            row["largest_batch"] = largest_batch(
-                lambda size, one=one: predict(layers[one.precision], replace(one, batch=size), where).peak_bytes, limit
-            )
+            row["largest_batch"] = largest_batch(peak_against_batch(layers, found.plan, where), limit)
         rows.append(row)
     payload = {
         "schema_version": 1,
@@ -86,6 +85,13 @@ def memory(
     for sentence in failures:
         terminal.complain(f"gpulabs: memory: {sentence}")
     return ExitCode.OUT_OF_MEMORY if failures else ExitCode.OK
+
+
+def peak_against_batch(layers: dict[str, tuple[Layer, ...]], plan: StepPlan, device: str) -> Callable[[int], int]:
+    """Predicted bytes as a function of the batch alone."""
+    from gpulabs.memory import predict
+
+    return lambda size: predict(layers[plan.precision], replace(plan, batch=size), device).peak_bytes
 
 
 def read_layers(plans: list[StepPlan]) -> dict[str, tuple[Layer, ...]]:
@@ -148,7 +154,9 @@ def show(payload: dict[str, Any], predictions: list[Prediction]) -> None:
         if row["measured_bytes"]:
             what = "TensorFlow's allocator" if payload["predicted_for"] == "gpu" else "XLA's buffer assignment"
             off = row["peak_bytes"] / row["measured_bytes"] - 1
-            print(f"measured peak ({what}): {row['measured_bytes'] / MIB:,.1f} MiB; the prediction is off by {off:+.1%}")
+            print(
+                f"measured peak ({what}): {row['measured_bytes'] / MIB:,.1f} MiB; the prediction is off by {off:+.1%}"
+            )
         if row.get("largest_batch"):
             print(f"largest batch that should fit in {payload['limit_bytes'] / MIB:,.0f} MiB: {row['largest_batch']:,}")
     print(FOOTNOTE)

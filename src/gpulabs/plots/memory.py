@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 from gpulabs.errors import BadInputError
 from gpulabs.lifetimes import PARTS
 from gpulabs.memory import Prediction
-from gpulabs.plots.picture import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, YELLOW, Picture, panels
+from gpulabs.plots.picture import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    Picture,
+    panels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,4 +105,3 @@ def _timeline(ax: Axes, found: Prediction, caption: str) -> None:
 
 def _short(moment: str) -> str:
     return moment.rpartition(", ")[2]
-

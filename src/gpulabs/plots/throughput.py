@@ -38,7 +38,11 @@ def throughput_curve(rows: Sequence[Mapping[str, Any]], title: str) -> Picture:
             )
             batches = [row["plan"]["batch"] for row in mine]
             rates = [row["images_per_s"] for row in mine]
-            style = {"color": SERIES[place % len(SERIES)], "marker": _MARKERS[place % len(_MARKERS)], "markersize": 4.5}
+            style: dict[str, Any] = {
+                "color": SERIES[place % len(SERIES)],
+                "marker": _MARKERS[place % len(_MARKERS)],
+                "markersize": 4.5,
+            }
             axes[0].plot(batches, rates, label=precision, linewidth=1.6, **style)
             axes[0].fill_between(
                 batches,
@@ -50,7 +54,12 @@ def throughput_curve(rows: Sequence[Mapping[str, Any]], title: str) -> Picture:
             )
             chosen = knee(dict(zip(batches, rates, strict=True)))
             axes[0].plot(
-                [chosen], [rates[batches.index(chosen)]], "o", markersize=12, markerfacecolor="none", color=style["color"]
+                [chosen],
+                [rates[batches.index(chosen)]],
+                "o",
+                markersize=12,
+                markerfacecolor="none",
+                color=style["color"],
             )
             facts.append(f"{precision}: {max(rates):,.0f} images/s at best, {ENOUGH:.0%} of it from batch {chosen}")
             if watched:
