@@ -9,9 +9,9 @@ convolutions to a library that has its own layout and scratch space. These rules
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gpulabs.training_step import StepPlan
+from gpulabs.training_step import StepPlan, segments
 
 PARTS = ("parameters", "optimizer state", "gradients", "inputs", "activations", "passing tensors", "workspace")
 """Where memory goes: variables of the network; what the optimizer keeps beside them; gradients of parameters; the
@@ -66,30 +66,81 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Moments:
-    """The order of a step: layers forward, layers backward, update.
+    """The order of a step: layers forward, layers backward, update; segments forward again before they go backward.
 
     Attributes:
-        layers: Number of layers.
+        steps: (pass, place of the layer) in order; the pass is `forward`, `again` or `backward`. Moment 0 is before the
+            first, the last one is the update.
     """
 
-    layers: int
+    steps: tuple[tuple[str, int], ...]
 
-    def forward(self, layer: int) -> int:
-        """The moment of a layer's forward pass, from 1."""
-        return layer + 1
+    def forward(self, place: int) -> int:
+        """The moment of a layer's forward pass."""
+        return self.steps.index(("forward", place)) + 1
 
-    def backward(self, layer: int) -> int:
+    def again(self, place: int) -> int:
+        """The moment in which a layer runs forward a second time.
+
+        Raises:
+            ValueError: It doesn't.
+        """
+        return self.steps.index(("again", place)) + 1
+
+    def backward(self, place: int) -> int:
         """The moment of a layer's backward pass."""
-        return 2 * self.layers - layer
+        return self.steps.index(("backward", place)) + 1
 
     @property
     def update(self) -> int:
         """The moment in which the optimizer updates the parameters, the last one."""
-        return 2 * self.layers + 1
+        return len(self.steps) + 1
+
+
+def moments_of(layers: Sequence[Layer], recompute: bool) -> Moments:
+    """The order of a step of a network."""
+    steps = [("forward", place) for place in range(len(layers))]
+    for again, places in reversed(segments([layer.kind for layer in layers])):
+        if recompute and again:
+            steps += [("again", place) for place in places]
+        steps += [("backward", place) for place in reversed(places)]
+    return Moments(tuple(steps))
 
 
 INDEX_DIMENSIONS = 4
 """XLA on a CPU writes the place of a maximum as an index in each of N, H, W and C."""
+
+
+def computed_again(tensors: Sequence[tuple[int, Tensor]], layers: Sequence[Layer], moments: Moments) -> list[Tensor]:
+    """Lifetimes when segments are computed again for the backward pass.
+
+    In a segment's first run nothing is kept, each tensor only serves the next layer; in the second all is written again,
+    and kept as it would have been without recomputation.
+
+    Args:
+        tensors: (place of the layer that writes it, tensor), as without recomputation.
+        layers: The network.
+        moments: Its order, with the second runs.
+    """
+    found = []
+    segment_of = {
+        place: places for again, places in segments([layer.kind for layer in layers]) if again for place in places
+    }
+    for place, tensor in tensors:
+        if place not in segment_of or tensor.born >= moments.backward(segment_of[place][-1]):
+            found.append(tensor)
+            continue
+        first, last = segment_of[place][0], segment_of[place][-1]
+        end, shift = moments.forward(last), moments.again(first) - moments.forward(first)
+        dies = tensor.dies if tensor.dies > end + 1 else tensor.dies + shift
+        if tensor.born == 0:  # made once, before the first run
+            found.append(replace(tensor, dies=dies))
+        else:
+            found += [
+                replace(tensor, dies=min(tensor.dies, end + 1)),
+                replace(tensor, born=tensor.born + shift, dies=dies),
+            ]
+    return found
 
 
 def cpu_tensors(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> list[Tensor]:
@@ -98,10 +149,10 @@ def cpu_tensors(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> li
     MaxPool is what makes it large: before the step XLA writes, for every value that enters a pooling layer, its index
     in each of the four dimensions, and the pooling itself gives the indices of the maxima.
     """
-    found: list[Tensor] = []
+    found: list[tuple[int, Tensor]] = []
 
     def add(name: str, part: str, values: int, born: int, dies: int) -> None:
-        found.append(Tensor(name, part, 4 * plan.batch * values, born, dies))
+        found.append((place, Tensor(name, part, 4 * plan.batch * values, born, dies)))
 
     for place, layer in enumerate(layers):
         now, back = moments.forward(place), moments.backward(place)
@@ -127,8 +178,8 @@ def cpu_tensors(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> li
             add(f"{layer.name}: random bits", "activations", layer.outputs, 0, back)
             add(f"{layer.name}: output", "passing tensors", layer.outputs, now, following)
         if layer.trained:
-            found.append(Tensor(f"{layer.name}: gradient", "gradients", 4 * layer.trained, back, back))
-    return found
+            found.append((place, Tensor(f"{layer.name}: gradient", "gradients", 4 * layer.trained, back, back)))
+    return computed_again(found, layers, moments) if plan.recompute else [tensor for _, tensor in found]
 
 
 DEVICES: dict[str, Callable[[Sequence[Layer], StepPlan, Moments], list[Tensor]]] = {"cpu": cpu_tensors}

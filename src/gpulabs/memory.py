@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpulabs.errors import BadInputError
-from gpulabs.lifetimes import DEVICES, PARTS, Layer, Moments, Tensor
+from gpulabs.lifetimes import DEVICES, PARTS, Layer, Moments, Tensor, moments_of
 from gpulabs.training_step import LARGEST_BATCH, OPTIMIZERS, StepPlan
 
 
@@ -75,7 +75,7 @@ def predict(layers: Sequence[Layer], plan: StepPlan, device: str) -> Prediction:
         raise BadInputError("memory model: the network has no layers")
     if device not in DEVICES:
         raise BadInputError(f"memory model: device {device!r}; there are {', '.join(DEVICES)}")
-    moments = Moments(len(layers))
+    moments = moments_of(layers, plan.recompute)
     tensors = [*variables(layers, plan, moments), *DEVICES[device](layers, plan, moments)]
     names = moment_names(layers, moments)
     timeline = tuple((name, _alive(tensors, moment)) for moment, name in enumerate(names))
@@ -105,12 +105,7 @@ def _alive(tensors: Sequence[Tensor], moment: int) -> dict[str, int]:
 
 def moment_names(layers: Sequence[Layer], moments: Moments) -> list[str]:
     """A name for every moment of a step, in order."""
-    return [
-        "start",
-        *(f"forward, {layer.name}" for layer in layers),
-        *(f"backward, {layer.name}" for layer in reversed(layers)),
-        "update",
-    ]
+    return ["start", *(f"{step}, {layers[place].name}" for step, place in moments.steps), "update"]
 
 
 def variables(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> list[Tensor]:

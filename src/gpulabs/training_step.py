@@ -7,7 +7,7 @@ input pipeline. TensorFlow is imported when a step is built.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,29 +109,34 @@ def training_step(plan: StepPlan, model: Any, chosen: Any, jit: bool = True) -> 
     return step
 
 
-def segments(model: Any) -> list[tuple[bool, list[Any]]]:
+def segments(kinds: Sequence[str]) -> list[tuple[bool, range]]:
     """Cuts a sequential network into what is computed again for the backward pass and what is not.
 
     A segment that is computed again goes from a convolution to the pooling layer that makes its output small. Dropout
     stays outside: run twice, it would drop other values the second time. So does what follows the last pooling layer:
     its backward pass comes at once, so that nothing would be saved.
 
+    Args:
+        kinds: Classes of the layers, e.g. `Conv2D`.
+
     Returns:
-        (computed again, layers) in order. Of the lab CNN: [Conv, BatchNorm, Conv, MaxPool] twice, and the others.
+        (computed again, places of its layers), in order.
+
+    Example:
+        >>> segments(["Conv2D", "MaxPooling2D", "Dropout", "Dense"])
+        [(True, range(0, 2)), (False, range(2, 3)), (False, range(3, 4))]
     """
-    found: list[tuple[bool, list[Any]]] = []
-    open_segment: list[Any] = []
-    for layer in model.layers:
-        if type(layer).__name__ == "Dropout":
-            found += [(False, open_segment), (False, [layer])]
-            open_segment = []
-        elif type(layer).__name__.startswith("MaxPooling"):
-            found.append((True, [*open_segment, layer]))
-            open_segment = []
+    found, start = [], 0
+    for place, kind in enumerate(kinds):
+        if kind.startswith("MaxPooling"):
+            found.append((True, range(start, place + 1)))
+        elif kind == "Dropout":
+            found += [(False, range(start, place)), (False, range(place, place + 1))]
         else:
-            open_segment.append(layer)
-    found.append((False, open_segment))
-    return [(again, layers) for again, layers in found if layers]
+            continue
+        start = place + 1
+    found.append((False, range(start, len(kinds))))
+    return [(again, places) for again, places in found if places]
 
 
 def forward_pass(model: Any, recompute: bool) -> Callable[[Any], Any]:
@@ -144,7 +149,10 @@ def forward_pass(model: Any, recompute: bool) -> Callable[[Any], Any]:
         return lambda x: model(x, training=True)
     import tensorflow as tf
 
-    parts = [tf.recompute_grad(_segment(layers)) if again else _segment(layers) for again, layers in segments(model)]
+    parts = []
+    for again, places in segments([type(layer).__name__ for layer in model.layers]):
+        part = _segment([model.layers[place] for place in places])
+        parts.append(tf.recompute_grad(part) if again else part)
 
     def forward(x: Any) -> Any:
         for part in parts:

@@ -96,8 +96,8 @@ def _timeline(ax: Axes, found: Prediction, caption: str) -> None:
         ha="center",
         fontsize=8,
     )
-    layers = (len(found.timeline) - 2) // 2
-    ax.axvline(layers + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    forward = sum(name.startswith("forward") for name, _ in found.timeline)
+    ax.axvline(forward + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     ax.set(xlim=(-0.5, len(found.timeline) - 0.5), ylim=(0, max(below) * 1.18), ylabel="MiB")
     ax.set_title(f"Within the step, {caption}: forward, then backward", fontsize=9)
     ax.set_xticks(list(moments), [_short(name) for name, _ in found.timeline], rotation=60, ha="right", fontsize=6.5)
