@@ -114,7 +114,7 @@ INDEX_DIMENSIONS = 4
 def computed_again(tensors: Sequence[tuple[int, Tensor]], layers: Sequence[Layer], moments: Moments) -> list[Tensor]:
     """Lifetimes when segments are computed again for the backward pass.
 
-    In a segment's first run nothing is kept, each tensor only serves the next layer; in the second all is written again,
+    In a segment's first run nothing is kept, a tensor only serves the next layer; in the second all is written again,
     and kept as it would have been without recomputation.
 
     Args:
@@ -136,8 +136,9 @@ def computed_again(tensors: Sequence[tuple[int, Tensor]], layers: Sequence[Layer
         if tensor.born == 0:  # made once, before the first run
             found.append(replace(tensor, dies=dies))
         else:
+            passing = "passing tensors" if tensor.part == "activations" else tensor.part
             found += [
-                replace(tensor, dies=min(tensor.dies, end + 1)),
+                replace(tensor, part=passing, dies=min(tensor.dies, tensor.born + 1)),
                 replace(tensor, born=tensor.born + shift, dies=dies),
             ]
     return found
