@@ -136,11 +136,10 @@ def computed_again(tensors: Sequence[tuple[int, Tensor]], layers: Sequence[Layer
         if tensor.born == 0:  # made once, before the first run
             found.append(replace(tensor, dies=dies))
         else:
-            passing = "passing tensors" if tensor.part == "activations" else tensor.part
-            found += [
-                replace(tensor, part=passing, dies=min(tensor.dies, tensor.born + 1)),
-                replace(tensor, born=tensor.born + shift, dies=dies),
-            ]
+            if tensor.part != "workspace":  # scratch space is of the gradient
+                passing = "passing tensors" if tensor.part == "activations" else tensor.part
+                found.append(replace(tensor, part=passing, dies=min(tensor.dies, tensor.born + 1)))
+            found.append(replace(tensor, born=tensor.born + shift, dies=dies))
     return found
 
 
