@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from benchmarks.record import record, write
-from gpulabs.errors import OutOfMemoryError
+from gpulabs.errors import OutOfMemory
 from gpulabs.measured_step import Settings, describe, sweep
 from gpulabs.training_step import PRECISIONS, StepPlan
 
@@ -57,7 +57,7 @@ def measure(plans: Sequence[StepPlan], gpus: int, add: Any) -> None:
         for plan, outcome in sweep(plans[gpu::gpus], Settings(seconds=SECONDS), environment=environment):
             row = (
                 {"plan": plan.as_dict(), "out_of_memory": outcome.detail}
-                if isinstance(outcome, OutOfMemoryError)
+                if isinstance(outcome, OutOfMemory)
                 else outcome.as_dict()
             )
             add(row | {"gpu": gpu})

@@ -8,7 +8,6 @@
     |   +-- MissingDataError     a data set that is not on this machine
     |   +-- MissingPackageError  an optional package; the message holds the pip command
     |   +-- MissingGpuError      a step that only a GPU can do
-    +-- OutOfMemoryError         a training step that does not fit in the memory of the device
     +-- DataError                a data file that is there but damaged
     +-- OutOfMemory              what was tried does not fit into memory; something smaller may
     +-- GraderError              the grader itself failed: points are withheld, never lost
@@ -58,20 +57,6 @@ class MissingGpuError(MissingError):
     """A step that only a GPU can do."""
 
 
-class OutOfMemoryError(GpulabsError):
-    """A training step that does not fit in the memory of the device; the message names the batch that failed.
-
-    Attributes:
-        detail: What the allocator or the system said.
-    """
-
-    exit_code = ExitCode.OUT_OF_MEMORY
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail
-
-
 class DataError(GpulabsError):
     """A data file that is there but damaged."""
 
@@ -79,7 +64,17 @@ class DataError(GpulabsError):
 
 
 class OutOfMemory(GpulabsError):
-    """What was tried does not fit into memory; something smaller may."""
+    """What was tried does not fit into memory; something smaller may.
+
+    Attributes:
+        detail: What the allocator or the system said, where there is one.
+    """
+
+    exit_code = ExitCode.OUT_OF_MEMORY
+
+    def __init__(self, message: str = "out of memory", detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class GraderError(GpulabsError):

@@ -1,7 +1,7 @@
 """Measures training steps, each in a fresh process: time, memory, the GPU's utilisation.
 
     for plan, outcome in sweep([StepPlan(batch) for batch in (1, 2, 4)], Settings(seconds=1.0)):
-        ...     # outcome: a Measured, or the OutOfMemoryError of a batch that did not fit
+        ...     # outcome: a Measured, or the OutOfMemory of a batch that did not fit
 
 No process is left behind, whatever ends the sweep: Ctrl-C, an exception, a step that hangs.
 """
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gpulabs.devices import cpu_cores, has_gpu, nvml_device, nvml_session
-from gpulabs.errors import GpulabsError, OutOfMemoryError
+from gpulabs.errors import GpulabsError, OutOfMemory
 from gpulabs.timing import Summary, summarize
 from gpulabs.training_step import StepPlan
 
@@ -96,12 +96,12 @@ def measure(plan: StepPlan, settings: Settings, report: Report = lambda text: No
     """Measures one configuration.
 
     Raises:
-        OutOfMemoryError: It does not fit.
+        OutOfMemory: It does not fit.
         GpulabsError: Its process failed otherwise, or hung.
     """
     with contextlib.closing(sweep([plan], settings, report)) as outcomes:
         _, outcome = next(outcomes)
-    if isinstance(outcome, OutOfMemoryError):
+    if isinstance(outcome, OutOfMemory):
         raise outcome
     return outcome
 
@@ -111,7 +111,7 @@ def sweep(
     settings: Settings,
     report: Report = lambda text: None,
     environment: Mapping[str, str] | None = None,
-) -> Generator[tuple[StepPlan, Measured | OutOfMemoryError], None, None]:
+) -> Generator[tuple[StepPlan, Measured | OutOfMemory], None, None]:
     """Measures configurations one after the other.
 
     After one that does not fit, larger batches that are otherwise the same are left out.
@@ -151,8 +151,8 @@ def sweep(
                 if following is not None:
                     with contextlib.suppress(GpulabsError):
                         following.until("prepared")
-                outcome: Measured | OutOfMemoryError = current.finish()
-            except OutOfMemoryError as error:
+                outcome: Measured | OutOfMemory = current.finish()
+            except OutOfMemory as error:
                 outcome = error
                 failed = current.plan
                 waiting[:] = [plan for plan in waiting if not larger(plan, failed)]
@@ -207,7 +207,7 @@ class StepProcess:
         """Reads what it tells up to an event.
 
         Raises:
-            OutOfMemoryError: It ran out of memory before.
+            OutOfMemory: It ran out of memory before.
             GpulabsError: It failed before, or said nothing for too long.
         """
         assert self._process.stdout is not None
@@ -296,9 +296,9 @@ def with_times(found: Measured, times_ms: list[float]) -> Measured:
     )
 
 
-def out_of_memory(plan: StepPlan, detail: str) -> OutOfMemoryError:
+def out_of_memory(plan: StepPlan, detail: str) -> OutOfMemory:
     """The error of a plan that does not fit."""
-    return OutOfMemoryError(f"out of memory at {describe(plan)}", detail)
+    return OutOfMemory(f"out of memory at {describe(plan)}", detail)
 
 
 @contextlib.contextmanager

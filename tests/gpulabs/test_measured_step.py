@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gpulabs import measured_step
-from gpulabs.errors import BadInputError, GpulabsError, OutOfMemoryError
+from gpulabs.errors import BadInputError, GpulabsError, OutOfMemory
 from gpulabs.measured_step import Settings, StepProcess, measure, sweep
 from gpulabs.training_step import StepPlan
 
@@ -61,7 +61,7 @@ def test_after_a_batch_that_does_not_fit_only_larger_ones_of_its_kind_are_left_o
     found = {(plan.precision, plan.batch): outcome for plan, outcome in sweep(plans, Settings(seconds=0.1))}
     assert list(found) == [("float32", 32), ("float32", 64), ("bfloat16", 32), ("bfloat16", 64)]
     error = found["float32", 64]
-    assert isinstance(error, OutOfMemoryError)
+    assert isinstance(error, OutOfMemory)
     assert str(error) == "out of memory at batch 64, float32"
     assert "RESOURCE_EXHAUSTED" in error.detail
 
@@ -72,14 +72,14 @@ def test_the_next_process_is_prepared_while_this_one_compiles_and_gives_the_same
     monkeypatch.setattr(measured_step, "has_gpu", lambda: True)
     plans = [StepPlan(size) for size in (1, 2, 64, 128)]
     found = [(plan.batch, type(outcome).__name__) for plan, outcome in sweep(plans, Settings(seconds=0.1))]
-    assert found == [(1, "Measured"), (2, "Measured"), (64, "OutOfMemoryError")]
+    assert found == [(1, "Measured"), (2, "Measured"), (64, "OutOfMemory")]
 
 
 @pytest.mark.parametrize(
     ("batch", "kind", "text"),
     [
         (14, GpulabsError, "batch 14, float32: its process ended with code 3: something broke"),
-        (15, OutOfMemoryError, "out of memory at batch 15"),
+        (15, OutOfMemory, "out of memory at batch 15"),
         (17, GpulabsError, "batch 17, float32: ValueError: no such layer"),
         (13, GpulabsError, "batch 13, float32: no word for 1 s"),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 from gpulabs import terminal
 from gpulabs.batches import conclusion, parse_batches, parse_precisions
 from gpulabs.devices import has_gpu, header
-from gpulabs.errors import BadInputError, OutOfMemoryError
+from gpulabs.errors import BadInputError, OutOfMemory
 from gpulabs.exit_codes import ExitCode
 from gpulabs.measured_step import Settings, describe, sweep
 from gpulabs.training_step import StepPlan
@@ -87,7 +87,7 @@ def run(plans: Sequence[StepPlan], settings: Settings) -> tuple[list[dict[str, A
             closing(sweep(plans, settings, lambda text: report(f"{len(rows) + 1} of {len(plans)}", text))) as outcomes,
         ):
             for plan, outcome in outcomes:
-                if isinstance(outcome, OutOfMemoryError):
+                if isinstance(outcome, OutOfMemory):
                     failures.append(failure_of(plan, rows, outcome))
                 else:
                     rows.append(outcome.as_dict())
@@ -96,7 +96,7 @@ def run(plans: Sequence[StepPlan], settings: Settings) -> tuple[list[dict[str, A
     return rows, failures, False
 
 
-def failure_of(plan: StepPlan, rows: Sequence[dict[str, Any]], error: OutOfMemoryError) -> dict[str, Any]:
+def failure_of(plan: StepPlan, rows: Sequence[dict[str, Any]], error: OutOfMemory) -> dict[str, Any]:
     """What to say of a batch that did not fit."""
     worked = [row["plan"]["batch"] for row in rows if row["plan"]["precision"] == plan.precision]
     largest = max(worked, default=None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gpulabs import terminal
 from gpulabs.batches import parse_batches, parse_precisions
 from gpulabs.devices import has_gpu, header
-from gpulabs.errors import BadInputError, OutOfMemoryError
+from gpulabs.errors import BadInputError, OutOfMemory
 from gpulabs.exit_codes import ExitCode
 from gpulabs.lifetimes import PARTS
 from gpulabs.measured_step import Settings, describe, sweep
@@ -117,7 +117,7 @@ def measured(plans: list[StepPlan], memory_limit_mb: int | None) -> tuple[dict[S
         closing(sweep(plans, settings, lambda text: report("measuring", text))) as outcomes,
     ):
         for plan, outcome in outcomes:
-            if isinstance(outcome, OutOfMemoryError):
+            if isinstance(outcome, OutOfMemory):
                 worked = [done.batch for done in peaks if replace(done, batch=plan.batch) == plan]
                 largest = f"the largest batch that worked is {max(worked)}" if worked else "no batch worked"
                 failures.append(f"out of memory at {describe(plan)}; {largest}")
