@@ -3,8 +3,8 @@
     PYTHONPATH=src:. python -m benchmarks.batch --out benchmarks/results/batch.json
 
 Throughput from batch 1 to 8192 in three precisions (its memory is what predictions are compared with), recomputation,
-float32 without TF32, and a step that runs out of memory. A process a configuration. Compiling takes most of the time, so
-the processes of a group compile side by side and are then timed one after the other, with nobody else at work. Rows
+float32 without TF32, and a step that runs out of memory. A process a configuration. Compiling takes most of the time,
+so the processes of a group compile side by side and are then timed one after the other, with nobody else at work. Rows
 are written as they come; a run that is cut short keeps them, and the next one measures what is missing.
 """
 
