@@ -89,7 +89,7 @@ def header(device: int = 0) -> DeviceHeader:
         cudnn=_first_version("nvidia-cudnn-cu13", "nvidia-cudnn-cu12"),
         packages=versions(),
     )
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is None:
             return base
         try:
@@ -105,7 +105,7 @@ def has_gpu() -> bool:
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return False
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 return int(nvml.nvmlDeviceGetCount()) > 0
@@ -131,7 +131,7 @@ def architecture(device: int = 0) -> str:
     Raises:
         MissingGpuError: There is no GPU.
     """
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 major, minor = nvml.nvmlDeviceGetCudaComputeCapability(nvml_device(nvml, device))
@@ -141,7 +141,7 @@ def architecture(device: int = 0) -> str:
 
 def identity(device: int = 0) -> str:
     """What tells the GPU from others of this machine, whoever can see how many: its UUID, or else its number."""
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 return _text(nvml.nvmlDeviceGetUUID(nvml_device(nvml, device)))
@@ -227,7 +227,7 @@ def _first_version(*names: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _nvml() -> Iterator[Any]:
+def nvml_session() -> Iterator[Any]:
     """NVML, started; None where there is no driver or no `nvidia-ml-py`."""
     try:
         import pynvml
