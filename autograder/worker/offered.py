@@ -28,7 +28,7 @@ OFFERED: dict[str, tuple[str, ...] | None] = {
     "gpulabs.intrinsics": None,
     "gpulabs.intrinsics.device": None,
     "gpulabs.intrinsics.simulated": None,
-    "gpulabs.memory": ("BANKS", "FLOAT_BYTES", "SECTOR_BYTES", "WARP_SIZE", "flat_index"),
+    "gpulabs.access": ("BANKS", "FLOAT_BYTES", "SECTOR_BYTES", "WARP_SIZE", "flat_index"),
     "gpulabs.occupancy": ("LIMITS", "limits_of"),
     "gpulabs.roofline": ("KNOWN_ROOFS", "RECORDED_ROOF", "Roof", "known_roof"),
 }

@@ -117,7 +117,7 @@ def gpu_count() -> int:
     if not has_gpu():
         return 0
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 count = int(nvml.nvmlDeviceGetCount())

