@@ -1,6 +1,6 @@
 """The one way from a submission to a `Result`.
 
-    submission -> program -> plan + simulate -> inspection -> launch -> score
+    submission -> program -> plan + simulate -> inspection -> launch, train -> score
 
 `check()` in a notebook, `gpulabs check`, `autograder grade` and nbgrader all call `grade`.
 """
@@ -25,11 +25,22 @@ from typing import Any
 
 import numpy as np
 
-from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning, questions, validate
+from autograder import (
+    calibration,
+    decision,
+    figures,
+    isolation,
+    numba_abi,
+    oracle,
+    planning,
+    questions,
+    training_stage,
+    validate,
+)
 from autograder import cases as case_module
 from autograder import judge as judging
 from autograder.calibration import review
-from autograder.evidence import Case, Measurement, PlanSet
+from autograder.evidence import Case, Measurement, PlanSet, Trained
 from autograder.inspection import Inspection, inspect_all
 from autograder.ladder_figure import ladder_figure
 from autograder.planning import TaskRequest
@@ -235,6 +246,10 @@ class _Run:
             launched = {
                 task.id: pool.submit(launch, task, plans[task.id], inspected[task.id]) for task in kernels if on_gpu
             }
+            train = functools.partial(self._train, cases=cases, folder=folder, stop=stop)
+            trained = {
+                task.id: pool.submit(train, task, plans[task.id]) for task in chosen if training_stage.wanted(task)
+            }
             ran = simulated.result()
             found = {}
             for task in chosen:
@@ -246,6 +261,8 @@ class _Run:
                     logs = {case.id: self.desk.log(case.id) for case in own} if self.desk else {}
                     pending = {case.id: why for case in own if (why := questions.pending(case, self.where))}
                     evidence = dataclasses.replace(evidence, logs=logs, pending=pending)
+                if task.id in trained:
+                    evidence = dataclasses.replace(evidence, trained=trained[task.id].result())
                 if task.id in launched:
                     evidence = dataclasses.replace(evidence, **launched[task.id].result())
                 found[task.id] = evidence
@@ -320,6 +337,16 @@ class _Run:
         if self.where == "simulator":
             return dataclasses.replace(evidence, measurement=ran, outputs=outputs)
         return dataclasses.replace(evidence, simulated=ran, simulated_outputs=outputs)
+
+    def _train(
+        self, task: Task, plans: PlanSet, cases: Sequence[Case], folder: Path, stop: threading.Event
+    ) -> Trained:
+        """Trains what a task declares."""
+        self.progress("train", f"{task.id}: {', '.join(training_stage.wanted(task))}")
+        own = [case for case in cases if case.task == task.id]
+        return training_stage.train_task(
+            task, own, plans, folder / "train" / task.id, self.where, self.seed, gpu=self.gpu, stop=stop
+        )
 
     def _launch(
         self,

@@ -22,9 +22,12 @@ from gpulabs.errors import RubricError
 TASK_KINDS = ("kernel", "function")
 ITEM_KINDS = (
     "exact", "close", "coalescing", "structure", "speedup", "speed_curve", "cpu_speedup", "values",
+    "learns", "accuracy_curve", "training_speed",
 )  # fmt: skip
 TIMED_KINDS = ("speedup", "speed_curve")
 """Items with a workload, which is raced on a GPU."""
+TRAINED_KINDS: dict[str, str] = {"learns": "digits", "accuracy_curve": "cifar10", "training_speed": "cifar10"}
+"""Items for which the network and the plan that a submission declares are trained, and on what."""
 ARRAY_VALUES = ("integers", "normals", "impulse", "photo", "special")
 LIMITS = (
     "must_use_shared", "min_barriers", "min_products_per_load", "min_load_bits_global", "min_load_bits_shared",
@@ -50,8 +53,15 @@ _ITEM_KEYS: dict[str, tuple[str, ...]] = {  # what an item of each kind must say
     "speed_curve": ("workload", "low", "high", "curve"),
     "cpu_speedup": ("baseline", "threshold"),
     "values": ("case", "function"),
+    "learns": ("threshold",),
+    "accuracy_curve": ("curve",),
+    "training_speed": ("threshold",),
 }
-_OPTIONAL: dict[str, tuple[str, ...]] = {"speed_curve": ("max_relative_error",), "values": ("threshold",)}
+_OPTIONAL: dict[str, tuple[str, ...]] = {
+    "speed_curve": ("max_relative_error",),
+    "values": ("threshold",),
+    "accuracy_curve": ("flag_above",),
+}
 
 
 @dataclass(frozen=True)
@@ -114,11 +124,13 @@ class Item:
         cases: What its cases are drawn from.
         workloads: What a speed item is timed at.
         baseline: What a speed item is compared with.
-        threshold: The least speedup; what else a question measures with it.
+        threshold: The least speedup or accuracy; what else a question measures with it.
         low: Rung of the ladder where a `speed_curve` begins.
         high: Rung where it ends.
-        curve: Its steps: (position between the rungs, points).
+        curve: Its steps: (position between the rungs, points); of an `accuracy_curve` (share above the baseline's
+            accuracy, points).
         limits: What a `structure` item asks of the compiled code, `LIMITS` -> number.
+        flag_above: The gain of an `accuracy_curve` above which a person is asked to look.
         max_relative_error: Of a `close` item; of a `speed_curve` whose kernels may round, else None.
         max_sectors_per_load: Sectors of 32 bytes that a warp's load may touch, on average.
         max_sectors_per_store: Likewise for stores.
@@ -137,6 +149,7 @@ class Item:
     high: str | None = None
     curve: tuple[tuple[float, float], ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
+    flag_above: float | None = None
     max_relative_error: float | None = None
     max_sectors_per_load: float | None = None
     max_sectors_per_store: float | None = None
@@ -273,6 +286,10 @@ def _task(table: Table) -> Task:
                 raise table.fail(
                     f"item {item.id}: kind", f"{kind} needs an item of kind {names}: it shares its workload"
                 )
+        asked = {spec.values for other in task.items for spec in other.cases}
+        if item.kind in TRAINED_KINDS and not set(questions.DECLARED) <= asked:
+            needed = " and ".join(questions.DECLARED)
+            raise table.fail(f"item {item.id}: kind", f"{item.kind} needs cases of {needed}: they declare what is trained")
     return task
 
 
@@ -294,7 +311,7 @@ def _item(table: Table) -> Item:
         limits=_limits(table) if kind == "structure" else {},
         **{
             key: table.positive(key) if key in needed or (table.has(key) and key in _OPTIONAL.get(kind, ())) else None
-            for key in ("threshold", "max_relative_error", "max_sectors_per_load", "max_sectors_per_store")
+            for key in ("threshold", "flag_above", "max_relative_error", "max_sectors_per_load", "max_sectors_per_store")
         },
     )
     for spec in item.cases:
@@ -307,7 +324,7 @@ def _item(table: Table) -> Item:
     table.close()
     if item.curve and item.curve[-1][1] != item.points:
         raise table.fail("curve", f"its last step gives {item.curve[-1][1]:g} points, the item {item.points:g}")
-    if item.curve and len(item.workloads) != 1:
+    if kind == "speed_curve" and len(item.workloads) != 1:
         raise table.fail("workload", f"{len(item.workloads)} of them: a curve is measured at one")
     return item
 

@@ -6,7 +6,8 @@ The rules:
 - A fault of the whole task (a syntax error, a missing function) loses all its items, and a stub that
   was never replaced likewise. A task of several functions loses those only that have no answer.
 - Speed and structure count only with right answers: they are lost once an exact item of the task is.
-- A speed curve gives part of its points; everything else all or none.
+- What is trained counts once the network and the plan can be read; see `autograder.training_stage`.
+- A curve gives part of its points; everything else all or none.
 - Without a GPU speed is pending; a failure of the grader withholds points. Neither counts as zero.
 """
 
@@ -21,12 +22,13 @@ from numpy.typing import NDArray
 
 from autograder import judge, questions
 from autograder.calibration import review
-from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Resources, Structure
+from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Resources, Structure, Trained
 from autograder.judge_speed import Decide, judge_cpu, judge_curve, judge_race
 from autograder.judge_structure import judge_structure
+from autograder.judge_training import judge_training
 from autograder.result import ItemScore, Status
 from autograder.rigs import Log
-from autograder.rubric import TIMED_KINDS, Item, Rubric, Task
+from autograder.rubric import TIMED_KINDS, TRAINED_KINDS, Item, Rubric, Task
 from autograder.verdict import Verdict, of_fault, withheld
 
 NEEDS_GPU = "Needs a GPU: this machine judges answers, not speed."
@@ -57,6 +59,7 @@ class TaskEvidence:
         logs: What the rigs of a function task saw, by case id.
         pending: Why a case can't be asked here, by case id.
         yardstick: What is known of this GPU.
+        trained: What training gave that the task declares.
     """
 
     cases: tuple[Case, ...]
@@ -75,6 +78,7 @@ class TaskEvidence:
     logs: Mapping[str, Log] = field(default_factory=dict)
     pending: Mapping[str, str] = field(default_factory=dict)
     yardstick: review.Yardstick = review.UNKNOWN
+    trained: Trained = Trained()
 
 
 def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
@@ -91,7 +95,9 @@ def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) ->
     """
     verdicts: dict[str, Verdict] = {}
     for item in task.items:
-        if item.kind not in (*_SPEED_KINDS, "structure"):
+        if item.kind in TRAINED_KINDS:
+            verdicts[item.id] = _judge_trained(task, item, evidence)
+        elif item.kind not in (*_SPEED_KINDS, "structure"):
             verdicts[item.id] = _combine([_judge(task, item, case, evidence) for case in _of(item, evidence)])
     for item in task.items:
         if item.kind == "structure":
@@ -136,6 +142,24 @@ def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdic
     if item.kind == "coalescing" and verdict.status is Status.EARNED:
         return judge.judge_traffic(item, case, outcome.coalescing)
     return verdict
+
+
+def _judge_trained(task: Task, item: Item, evidence: TaskEvidence) -> Verdict:
+    """Judges what is trained: first whether there was anything to train."""
+    planned = {plan.case for plan in evidence.plans.plans}
+    for case in evidence.cases:
+        if case.values in questions.DECLARED and (
+            fault := _fault_of(task, case, evidence, planned=case.id in planned)
+        ):
+            return of_fault(fault)
+    found, name = evidence.trained, TRAINED_KINDS[item.kind]
+    if found.refused is not None:
+        return of_fault(found.refused)
+    if name in found.pending:
+        return Verdict(Status.PENDING, found.pending[name])
+    if name not in found.trainings:
+        return withheld(found.failures.get(name) or evidence.failure or f"{task.id} wasn't trained")
+    return judge_training(item, found.trainings[name])
 
 
 def _stopped_by(measurement: Measurement | None) -> Fault | None:

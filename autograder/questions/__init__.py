@@ -21,8 +21,10 @@ from gpulabs.errors import GraderError
 if TYPE_CHECKING:
     from autograder.rubric import Item
 
-__all__ = ["ALL", "Question", "answer", "desk", "find", "judge", "pending"]
+__all__ = ["ALL", "DECLARED", "Question", "answer", "desk", "find", "judge", "pending"]
 
+DECLARED = ("network", "plan")
+"""The questions whose answers are trained: a network and a training plan, as plain values."""
 NEEDS_GPU = "Needs a GPU: what is asked here is measured on one."
 
 

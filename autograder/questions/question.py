@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autograder.evidence import Case, FaultKind
 from autograder.result import Status
@@ -105,3 +106,24 @@ def clipped(value: Any) -> str:
     except ValueError:  # a whole number of thousands of digits
         text = "a number too long to print"
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def array(value: Any) -> NDArray[np.float64] | None:
+    """What came back, as an array if it is numbers in lists of equal lengths; None for anything else."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if type(one) is list:
+            waiting += one
+        elif type(one) not in (int, float) or not abs(one) < LARGEST:
+            return None
+    try:
+        return np.array(value, np.float64)
+    except ValueError:  # lists of different lengths
+        return None
+
+
+def described(value: Any) -> str:
+    """What came back by its shape, where it has one."""
+    found = array(value)
+    return clipped(value) if found is None else f"{' x '.join(map(str, found.shape)) or 'one'} numbers"

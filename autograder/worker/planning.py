@@ -18,6 +18,7 @@ from autograder.worker.symbolic import SymbolicArray
 MAX_VALUES = 10_000
 MAX_NESTING = 8
 MAX_BITS = 4096
+MAX_TEXT = 1000
 
 
 def plan_kernel_case(function: Callable[..., Any], case: Case, recorder: Recorder, seconds: float) -> Plan | Fault:
@@ -48,7 +49,7 @@ def plan_kernel_case(function: Callable[..., Any], case: Case, recorder: Recorde
 def plan_value_case(
     function: Callable[..., Any], case: Case, seconds: float, channel: Channel | None = None
 ) -> Plan | Fault:
-    """Calls a plain function and keeps the numbers that it returns.
+    """Calls a plain function and keeps the plain values that it returns.
 
     Args:
         function: The student's function.
@@ -63,7 +64,7 @@ def plan_value_case(
     except BaseException as error:
         return host_fault(case.function, case.id, error, seconds)
     if isinstance(value, _Odd):
-        message = f"{case.function} returned {value.kind}, expected numbers (or tuples of numbers)."
+        message = f"{case.function} returned {value.kind}; it has to return numbers, text, or lists and dictionaries of them."
         return Fault(FaultKind.WRONG_TYPE, message, case.task, None, case.id)
     return Plan(case.id, value=value)
 
@@ -95,7 +96,7 @@ class _Odd:
 
 
 def _plain(value: Any, count: list[int], depth: int) -> Any:
-    """Numbers, strings and nested tuples of them, as JSON has them."""
+    """Numbers, text, and lists and dictionaries of them, as JSON has them: nothing of what comes back can do anything."""
     count[0] += 1
     if count[0] > MAX_VALUES:
         return _Odd(f"more than {MAX_VALUES} values")
@@ -111,6 +112,15 @@ def _plain(value: Any, count: list[int], depth: int) -> Any:
     if type(value) in (tuple, list):
         values = [_plain(part, count, depth + 1) for part in value]
         return next((part for part in values if isinstance(part, _Odd)), values)
+    if type(value) is str:
+        return value if len(value) <= MAX_TEXT else _Odd(f"a text of more than {MAX_TEXT} characters")
+    if type(value) is dict:
+        if any(type(key) is not str or len(key) > MAX_TEXT for key in value):
+            return _Odd("a dictionary with other keys than short texts")
+        named = {key: _plain(part, count, depth + 1) for key, part in value.items()}
+        return next((part for part in named.values() if isinstance(part, _Odd)), named)
+    if value is None and depth:  # a setting left to its default; a function that returns nothing has forgotten to
+        return None
     if isinstance(value, np.ndarray) and value.size <= MAX_VALUES:
         return _plain(value.tolist(), count, depth)
     return _Odd("nothing" if value is None else type(value).__name__)
