@@ -68,8 +68,8 @@ def _accuracy(item: Item, training: Training) -> Verdict:
     share, bound, given = _mean(training.runs), _bound(training), _mean(training.baseline)
     reached = sum(bound - given >= step for step, _ in item.curve)
     text = (
-        f"{share:.2%} over {len(training.runs)} seeds, {bound:.2%} at least (95 % confidence): {_points(bound - given)} "
-        f"against the plan as given, {given:.2%} in the same run ({training.description})"
+        f"{share:.2%} over {len(training.runs)} seeds, {bound:.2%} at least (95 % confidence): "
+        f"{_points(bound - given)} against the plan as given, {given:.2%} in the same run ({training.description})"
     )
     if reached < len(item.curve):
         step, points = item.curve[reached]
@@ -113,17 +113,21 @@ def _broken(runs: Sequence[Run]) -> Verdict | None:
 
 def _learning_hint(run: Run) -> str:
     first, last = run.losses[0], run.losses[-1]
-    if last > _FLAT * first and first < 10:  # an untrained network's loss is a little above guessing
+    if _FLAT * first < last < 2 * GUESSING:  # an untrained network's loss is a little above guessing
         return f"The loss hardly fell, from {first:.2f} to {last:.2f}: is the learning rate too small?"
     if any(later > one for one, later in itertools.pairwise(run.losses)) or last > 2.0:
         return f"The loss went {', '.join(f'{loss:.3g}' for loss in run.losses)}: is the learning rate too large?"
-    return "The network learns the images that it trains on and not the others: what does the augmentation leave of them?"
+    return (
+        "The network learns the images that it trains on and not the others: what does the augmentation leave of them?"
+    )
 
 
 def _accuracy_hint(runs: Sequence[Run]) -> str:
     train, test = statistics.fmean(run.train_accuracy for run in runs), _mean(runs)
     if train - test > _OVERFIT:
-        return f"It gets {train:.0%} of its training images right and {test:.0%} of others: it overfits. What varies them?"
+        return (
+            f"It gets {train:.0%} of its training images right and {test:.0%} of others: it overfits. What varies them?"
+        )
     return f"It gets only {train:.0%} of its training images right: which rate does the schedule end with?"
 
 

@@ -338,9 +338,7 @@ class _Run:
             return dataclasses.replace(evidence, measurement=ran, outputs=outputs)
         return dataclasses.replace(evidence, simulated=ran, simulated_outputs=outputs)
 
-    def _train(
-        self, task: Task, plans: PlanSet, cases: Sequence[Case], folder: Path, stop: threading.Event
-    ) -> Trained:
+    def _train(self, task: Task, plans: PlanSet, cases: Sequence[Case], folder: Path, stop: threading.Event) -> Trained:
         """Trains what a task declares."""
         self.progress("train", f"{task.id}: {', '.join(training_stage.wanted(task))}")
         own = [case for case in cases if case.task == task.id]

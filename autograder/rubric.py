@@ -289,7 +289,9 @@ def _task(table: Table) -> Task:
         asked = {spec.values for other in task.items for spec in other.cases}
         if item.kind in TRAINED_KINDS and not set(questions.DECLARED) <= asked:
             needed = " and ".join(questions.DECLARED)
-            raise table.fail(f"item {item.id}: kind", f"{item.kind} needs cases of {needed}: they declare what is trained")
+            raise table.fail(
+                f"item {item.id}: kind", f"{item.kind} needs cases of {needed}: they declare what is trained"
+            )
     return task
 
 
@@ -311,7 +313,13 @@ def _item(table: Table) -> Item:
         limits=_limits(table) if kind == "structure" else {},
         **{
             key: table.positive(key) if key in needed or (table.has(key) and key in _OPTIONAL.get(kind, ())) else None
-            for key in ("threshold", "flag_above", "max_relative_error", "max_sectors_per_load", "max_sectors_per_store")
+            for key in (
+                "threshold",
+                "flag_above",
+                "max_relative_error",
+                "max_sectors_per_load",
+                "max_sectors_per_store",
+            )
         },
     )
     for spec in item.cases:

@@ -78,7 +78,7 @@ class TaskEvidence:
     logs: Mapping[str, Log] = field(default_factory=dict)
     pending: Mapping[str, str] = field(default_factory=dict)
     yardstick: review.Yardstick = review.UNKNOWN
-    trained: Trained = Trained()
+    trained: Trained = field(default_factory=Trained)
 
 
 def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) -> tuple[ItemScore, ...]:
@@ -148,9 +148,7 @@ def _judge_trained(task: Task, item: Item, evidence: TaskEvidence) -> Verdict:
     """Judges what is trained: first whether there was anything to train."""
     planned = {plan.case for plan in evidence.plans.plans}
     for case in evidence.cases:
-        if case.values in questions.DECLARED and (
-            fault := _fault_of(task, case, evidence, planned=case.id in planned)
-        ):
+        if case.values in questions.DECLARED and (fault := _fault_of(task, case, evidence, planned=case.id in planned)):
             return of_fault(fault)
     found, name = evidence.trained, TRAINED_KINDS[item.kind]
     if found.refused is not None:

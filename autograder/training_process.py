@@ -14,17 +14,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpulabs.declared import read_network, read_plan, train
 from gpulabs.errors import GpulabsError, GraderError
-
-PREDICTED_AT_ONCE = 1000
+from gpulabs.trial import classes, stop_watch
 
 
 def main(folder: Path) -> None:
@@ -51,38 +48,12 @@ def _train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
         np.load(folder / f"{job['data']}.{part}.npy") for part in ("x_train", "y_train", "x_test")
     )
     network = read_network(job["network"], x_train.shape[1:])
-    watch = _stop_watch()
+    watch = stop_watch()
     model, history = train(network, read_plan(job["plan"]), x_train, y_train, seed=job["seed"], callbacks=[watch])
     for part, images in (("test", x_test), ("train", x_train[: len(x_test)])):
-        np.save(folder / f"{job['name']}.{part}.npy", _classes(model, images))
+        np.save(folder / f"{job['name']}.{part}.npy", classes(model, images))
     losses = [float(loss) for loss in history.history["loss"]]
     return {"name": job["name"], "losses": losses, "epoch_s": watch.epoch_s}
-
-
-def _classes(model: Any, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The class that the model holds most probable for each image; 0 where its probabilities are no numbers."""
-    probabilities = model.predict(images.astype(np.float32) / 255, batch_size=PREDICTED_AT_ONCE, verbose=0)
-    return np.asarray(probabilities).argmax(axis=1).astype(np.uint8)
-
-
-def _stop_watch() -> Any:
-    import keras
-
-    class StopWatch(keras.callbacks.Callback):  # type: ignore[misc]
-        """Keeps each epoch's seconds."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.epoch_s: list[float] = []
-            self._begin = 0.0
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self._begin = time.perf_counter()
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.epoch_s.append(time.perf_counter() - self._begin)
-
-    return StopWatch()
 
 
 if __name__ == "__main__":

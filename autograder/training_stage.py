@@ -11,7 +11,6 @@ themselves.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -31,19 +30,16 @@ from autograder.assemble import own_environment
 from autograder.evidence import Case, Fault, FaultKind, PlanSet, Run, Trained, Training
 from autograder.rubric import TRAINED_KINDS, Task
 from gpulabs import data, devices
+from gpulabs.data.registry import is_official
 from gpulabs.declared import LAB_NETWORK, Network, Plan, read_network, read_plan
-from gpulabs.declared.layers import BatchNormalization
 from gpulabs.errors import BadInputError, GraderError
 from gpulabs.networks import PARAMETERS
+from gpulabs.trial import image_set, small
 
 SEEDS = {"digits": 1, "cifar10": 3}
 BASELINE_SEEDS = 2
 BASELINE = Plan()
 """The plan as given: Adam at 1e-3 throughout, 20 epochs, images as they are."""
-
-SMALL_IMAGES, SMALL_EPOCHS, SMALL_BATCH = 900, 4, 20
-SMALL_MOMENTUM = 0.9
-"""BatchNormalization's moving averages need about 5 / (1 - momentum) steps; the small run has 180."""
 
 LIMIT_S = {"digits": 300.0, "cifar10": 1500.0}
 """An untroubled machine needs a tenth; past it the process is ended."""
@@ -138,43 +134,17 @@ def declared(cases: Sequence[Case], plans: PlanSet) -> tuple[Fault | None, Netwo
     return None, network, plan
 
 
-def small(network: Network, plan: Plan) -> tuple[Network, Plan]:
-    """A network and plan for the small run on digits."""
-    layers = tuple(
-        dataclasses.replace(layer, momentum=min(layer.momentum, SMALL_MOMENTUM))
-        if isinstance(layer, BatchNormalization)
-        else layer
-        for layer in network.layers
-    )
-    varied = plan.augmentation
-    gentle = dataclasses.replace(varied, flip=False, shift=varied.shift // 2, cutout=varied.cutout // 2)
-    followed = dataclasses.replace(
-        plan, epochs=SMALL_EPOCHS, batch_size=SMALL_BATCH, precision="float32", augmentation=gentle
-    )
-    return Network(layers, (16, 16, 3), network.classes), followed
-
-
-def enlarged(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Digits as the network takes images: (N, 8, 8, 1) with levels 0 to 16 -> (N, 16, 16, 3) with 0 to 255."""
-    bright = np.round(images * (255 / 16)).astype(np.uint8)
-    return bright.repeat(2, axis=1).repeat(2, axis=2).repeat(3, axis=3)
-
-
 def _train_on(
     name: str, network: Network, plan: Plan, work: Path, seed: int, gpu: int | None, stop: threading.Event | None
 ) -> Training:
-    split = data.load("digits") if name == "digits" else data.load("cifar10")
-    if name == "digits":
+    images = image_set(full=name == "cifar10")
+    if images.is_small:
         try:
             network, plan = small(network, plan)
         except BadInputError as error:
             raise GraderError(f"the small run on digits has no room for this network: {error}") from error
-        x_train, y_train = enlarged(split.x_train[:SMALL_IMAGES]), split.y_train[:SMALL_IMAGES]
-        x_test = enlarged(split.x_test)
-    else:
-        x_train, y_train, x_test = split.x_train, split.y_train, split.x_test
-    for part, array in (("x_train", x_train), ("y_train", y_train), ("x_test", x_test)):
-        np.save(work / f"{name}.{part}.npy", array)
+    for part in ("x_train", "y_train", "x_test"):
+        np.save(work / f"{name}.{part}.npy", getattr(images, part))
     drawn = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(6,)))
     seeds = [int(one) for one in drawn.integers(2**20, size=SEEDS[name])]
     jobs = [_job(f"mine-{one}", name, network, plan, one) for one in seeds]
@@ -183,7 +153,7 @@ def _train_on(
         jobs = [*given, *jobs]
     (work / "request.json").write_text(json.dumps({"gpu": gpu, "jobs": jobs}), encoding="utf-8")
     late = _work(work, LIMIT_S[name], stop)
-    runs = {job["name"]: _run(work, job, y_train, split.y_test) for job in _done(work, jobs)}
+    runs = {job["name"]: _run(work, job, images.y_train, images.y_test) for job in _done(work, jobs)}
     mine, baseline = (tuple(run for key, run in runs.items() if key.startswith(kind)) for kind in ("mine-", "given-"))
     fault = None
     if late and (name == "digits" or len(baseline) < BASELINE_SEEDS):
@@ -191,7 +161,7 @@ def _train_on(
     if late:
         text = f"Training by your plan did not end within {LIMIT_S[name]:.0f} s, in which the plan as given did."
         fault = Fault(FaultKind.HOST_TIMEOUT, text)
-    return Training(name, _describe(name), len(x_test), mine, baseline, fault)
+    return Training(name, _describe(name), len(images.x_test), mine, baseline, fault)
 
 
 def _job(name: str, data_set: str, network: Network, plan: Plan, seed: int) -> dict[str, Any]:
@@ -254,7 +224,7 @@ def _describe(name: str) -> str:
     if name == "digits":
         return _DESCRIPTIONS[name]
     identity = data.identity(name)
-    return f"CIFAR-10, {'the official archive' if data.is_official(name, identity) else f'archive {identity[:8]}'}"
+    return f"CIFAR-10, {'the official archive' if is_official(name, identity) else f'archive {identity[:8]}'}"
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -16,11 +16,11 @@ from autograder.evidence import Case, FaultKind
 from autograder.questions.question import LARGEST, Question, clipped, number, shown
 from autograder.result import Status
 from autograder.rigs import Log, Setting
-from autograder.rigs.feeding import FeedingRig
 from autograder.verdict import Verdict, lost
 from gpulabs.declared import read_network, read_plan
 from gpulabs.declared.plan import Plan
 from gpulabs.errors import BadInputError
+from gpulabs.feeding import ToyFeed
 from gpulabs.networks import CLASSES, PARAMETERS
 
 if TYPE_CHECKING:
@@ -36,16 +36,17 @@ DECAYED = 0.1
 HARMLESS = {"rotate": 45, "shift": 8, "cutout": 16, "hue": 90}
 """Beyond this a picture of 32 x 32 is often no longer what its label says."""
 
+
 def _draw_feeding(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
     return tuple(wire.call(name) for name in ("next_batch", "step", "synchronize", "clock"))
 
 
-def _feeding_rig(case: Case, setting: Setting) -> FeedingRig:
+def _feeding_rig(case: Case, setting: Setting) -> ToyFeed:
     """Every third loader keeps up with its device; the others take 1.3 to 6 times as long as a step."""
     rng = np.random.default_rng(case.seed)
     compute_ms = float(rng.uniform(2, 10))
     ratio = float(rng.uniform(0.3, 0.8)) if int(case.id.rpartition("-")[2]) % 3 == 0 else float(rng.uniform(1.3, 6))
-    return FeedingRig(compute_ms * ratio, compute_ms, rng)
+    return ToyFeed(compute_ms * ratio, compute_ms, rng)
 
 
 def _judge_share(item: Item, case: Case, value: Any, log: Log) -> Verdict:
@@ -89,7 +90,10 @@ def _slips_of_step(arguments: Sequence[Any], right: float) -> list[tuple[float, 
     load, compute, workers, prefetch = arguments
     return [
         (step_ms(load, compute, 1, prefetch), "How many batches are made at the same time?"),
-        (step_ms(load, compute, workers, not prefetch), "With prefetch both happen at once, without one after the other."),
+        (
+            step_ms(load, compute, workers, not prefetch),
+            "With prefetch both happen at once.",
+        ),
         (min(load / workers, compute), "Who waits for whom? The slower of the two decides."),
     ]
 
@@ -101,45 +105,35 @@ def _draw_split(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[A
 
 def _judge_split(item: Item, case: Case, value: Any, log: Log) -> Verdict:
     train, _, held_out = case.arguments
-    parts = [_indices(part) for part in value] if type(value) is list and len(value) == 2 else []
-    if len(parts) != 2 or parts[0] is None or parts[1] is None:
+    mine, validation = (_indices(part) for part in value) if type(value) is list and len(value) == 2 else (None, None)
+    if mine is None or validation is None:
         text = f"{shown(case)} returned {clipped(value)}, expected two lists of image numbers."
         return lost(FaultKind.WRONG_TYPE, text, cell=case.task)
-    mine, validation = parts
-    beyond = sorted({one for one in (*mine, *validation) if not 0 <= one < train})
-    complaint = next(
-        (
-            (text, hint)
-            for applies, text, hint in (
-                (
-                    beyond,
-                    f"image {beyond[0] if beyond else ''} is a test image ({train} and up are)",
-                    "What the test images decide, they can't judge: choose by images of the training set.",
-                ),
-                (
-                    set(mine) & set(validation),
-                    f"{len(set(mine) & set(validation))} images are in both lists",
-                    "An image that was trained on says nothing of images that were not.",
-                ),
-                (len(set(mine)) < len(mine) or len(set(validation)) < len(validation), "an image is there twice", ""),
-                (
-                    len(validation) != held_out,
-                    f"{len(validation)} images are held out, {held_out} asked for",
-                    "Which of the two lists is which?",
-                ),
-                (
-                    len(mine) + len(validation) != train,
-                    f"{train - len(mine) - len(validation)} of {train} training images are in neither list",
-                    "All that is not held out is trained on.",
-                ),
-            )
-            if applies
-        ),
-        None,
-    )
+    complaint = _complaint_of_split(mine, validation, train, held_out)
     if complaint is None:
         return Verdict(Status.EARNED)
     return lost(FaultKind.WRONG_VALUES, f"{shown(case)}: {complaint[0]}.", complaint[1], case.task)
+
+
+def _complaint_of_split(
+    mine: Sequence[int], validation: Sequence[int], train: int, held_out: int
+) -> tuple[str, str] | None:
+    beyond = [one for one in (*mine, *validation) if not 0 <= one < train]
+    both = set(mine) & set(validation)
+    missing = train - len(mine) - len(validation)
+    if beyond:
+        text = f"image {beyond[0]} is a test image" if beyond[0] >= train else f"there is no image {beyond[0]}"
+        return text, "What the test images decide, they can't judge: choose by images of the training set."
+    if both:
+        text = f"{len(both)} images are in both lists"
+        return text, "An image that was trained on says nothing of images that were not."
+    if len(set(mine)) < len(mine) or len(set(validation)) < len(validation):
+        return "an image is there twice", "Each image once, in one of the two lists."
+    if len(validation) != held_out:
+        return f"{len(validation)} images are held out, {held_out} asked for", "Which of the two lists is which?"
+    if missing:
+        return f"{missing} of {train} training images are in neither list", "All that is not held out is trained on."
+    return None
 
 
 def _indices(value: Any) -> list[int] | None:
@@ -177,16 +171,18 @@ def _judging_plan(complain: Callable[[Plan, int], tuple[str, str] | None]) -> Ca
 def _too_long(plan: Plan, epochs: int) -> tuple[str, str] | None:
     if plan.epochs <= epochs:
         return None
-    return f"the plan asks for {plan.epochs} epochs, there are {epochs}", "Take the number of epochs that you are given."
+    return (
+        f"the plan asks for {plan.epochs} epochs, there are {epochs}",
+        "Take the number of epochs that you are given.",
+    )
 
 
 def _never_decays(plan: Plan, epochs: int) -> tuple[str, str] | None:
     rates = plan.learning_rates(TRAIN_IMAGES)
     if rates[-1] <= DECAYED * rates.max():
         return None
-    text = (
-        f"the learning rate ends at {rates[-1] / rates.max():.0%} of its largest value, {DECAYED:.0%} at most is asked for"
-    )
+    left = rates[-1] / rates.max()
+    text = f"the learning rate ends at {left:.0%} of its largest value, {DECAYED:.0%} at most is asked for"
     return text, "At a large rate the weights keep jumping about their best: which schedules fall?"
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.float64]
 
+
 def moved(image: Image, mirror: bool, dx: int, dy: int) -> Image:
     """Mirrors left to right, then moves dx to the right and dy down; what moves in is the image, reflected."""
     source = image[:, ::-1] if mirror else image
@@ -29,7 +30,7 @@ def moved(image: Image, mirror: bool, dx: int, dy: int) -> Image:
 
 
 def _reflected(place: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    return (size - 1) - np.abs((size - 1) - np.abs(place))
+    return np.asarray((size - 1) - np.abs((size - 1) - np.abs(place)))
 
 
 def turned_from(row: float, column: float, height: int, width: int, degrees: float) -> tuple[float, float]:
@@ -45,7 +46,7 @@ def turned_from(row: float, column: float, height: int, width: int, degrees: flo
 def recoloured(image: Image, brightness: float, contrast: float) -> Image:
     """Brightness first, then contrast about the mean of all values, cut off at 0 and 1."""
     bright = image * brightness
-    return np.clip(bright.mean() + contrast * (bright - bright.mean()), 0, 1)
+    return np.asarray(np.clip(bright.mean() + contrast * (bright - bright.mean()), 0, 1))
 
 
 def _picture(rng: np.random.Generator, levels: int) -> Any:
@@ -100,6 +101,7 @@ def _slips_of_move(image: Image, mirror: bool, dx: int, dy: int) -> list[tuple[I
     source = image[:, ::-1] if mirror else image
     height, width = image.shape[:2]
     rows, columns = np.arange(height) - dy, np.arange(width) - dx
+    outside = ((rows < 0) | (rows >= height))[:, None, None] | ((columns < 0) | (columns >= width))[None, :, None]
     return [
         (moved(image, mirror, -dx, -dy), "dx > 0 moves to the right: the pixel at column j was at column j - dx."),
         (moved(image, mirror, dy, dx), "dx goes along columns, dy along rows."),
@@ -107,8 +109,7 @@ def _slips_of_move(image: Image, mirror: bool, dx: int, dy: int) -> list[tuple[I
         (np.roll(source, (dy, dx), (0, 1)), "np.roll brings in the other side of the image: reflect in its place."),
         (source[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)], "That repeats the edge: reflect it."),
         (
-            np.where(((rows < 0) | (rows >= height))[:, None, None] | ((columns < 0) | (columns >= width))[None, :, None],
-                     0, moved(image, mirror, dx, dy)),
+            np.where(outside, 0, moved(image, mirror, dx, dy)),
             "What moves in is not black: reflect the image at its border.",
         ),
         (moved(image, False, dx, dy)[:, ::-1], "Mirror first, then move: in the other order dx changes its sign."),
@@ -120,8 +121,14 @@ def _slips_of_recolour(image: Image, brightness: float, contrast: float) -> list
     mean, middle = bright.mean(), image.mean()
     return [
         (mean + contrast * (bright - mean), "Cut off at 0 and 1 in the end."),
-        (np.clip(0.5 + contrast * (bright - 0.5), 0, 1), "Contrast is the distance to the image's own mean, not to 0.5."),
-        (np.clip(brightness * contrast * image, 0, 1), "Contrast scales the distance to the mean: the mean itself stays."),
+        (
+            np.clip(0.5 + contrast * (bright - 0.5), 0, 1),
+            "Contrast is the distance to the image's own mean, not to 0.5.",
+        ),
+        (
+            np.clip(brightness * contrast * image, 0, 1),
+            "Contrast scales the distance to the mean: the mean itself stays.",
+        ),
         (np.clip(middle + contrast * (bright - middle), 0, 1), "The mean of the image as it is then: made brighter."),
     ]
 

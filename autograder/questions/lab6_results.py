@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LARGEST_FP16 = 65504.0
 
+
 def loss_scale(largest: float) -> int:
     """The largest power of two, 1 at least, by which a gradient of this size still fits into float16."""
     return int(2 ** max(0, math.floor(math.log2(LARGEST_FP16 / largest))))
@@ -63,8 +64,12 @@ def _draw_confusion(rng: np.random.Generator, index: int, spec: CaseSpec) -> tup
 
 
 def _judge_confusion(item: Item, case: Case, value: Any, log: Log) -> Verdict:
-    truth, predicted, classes = case.arguments
-    call, right, got = f"{case.function}({len(truth)} images, {classes} classes)", confusion(*case.arguments), array(value)
+    truth, _, classes = case.arguments
+    call, right, got = (
+        f"{case.function}({len(truth)} images, {classes} classes)",
+        confusion(*case.arguments),
+        array(value),
+    )
     if got is None or got.shape != right.shape:
         text = f"{call} returned {described(value)}, expected {classes} rows of {classes} counts."
         return lost(FaultKind.WRONG_SHAPE, text, "A class that no image has still has its row and column.", case.task)

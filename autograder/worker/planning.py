@@ -64,7 +64,9 @@ def plan_value_case(
     except BaseException as error:
         return host_fault(case.function, case.id, error, seconds)
     if isinstance(value, _Odd):
-        message = f"{case.function} returned {value.kind}; it has to return numbers, text, or lists and dictionaries of them."
+        message = (
+            f"{case.function} returned {value.kind}; it has to return numbers, text, or lists and dictionaries of them."
+        )
         return Fault(FaultKind.WRONG_TYPE, message, case.task, None, case.id)
     return Plan(case.id, value=value)
 
@@ -96,7 +98,7 @@ class _Odd:
 
 
 def _plain(value: Any, count: list[int], depth: int) -> Any:
-    """Numbers, text, and lists and dictionaries of them, as JSON has them: nothing of what comes back can do anything."""
+    """Numbers, text, and lists and dictionaries of them, as JSON has them: what comes back can do nothing."""
     count[0] += 1
     if count[0] > MAX_VALUES:
         return _Odd(f"more than {MAX_VALUES} values")

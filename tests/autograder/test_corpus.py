@@ -95,7 +95,9 @@ def test_a_wrong_submission_loses_exactly_the_named_points_on_a_gpu(example, tmp
     assert_loses(example, tmp_path, "gpu")
 
 
-@pytest.mark.parametrize(("lab", "right", "wrong"), [("lab1_conv_kernel", 8, 12), ("lab2_fast_conv", 12, 40)])
+@pytest.mark.parametrize(
+    ("lab", "right", "wrong"), [("lab1_conv_kernel", 8, 12), ("lab2_fast_conv", 12, 40), ("lab6_cifar10_cnn", 6, 17)]
+)
 def test_the_corpus_is_large_enough(lab, right, wrong):
     assert sum(example.parent.name == lab for example in CORRECT) >= right
     assert sum(example.parent.name == lab for example in WRONG) >= wrong

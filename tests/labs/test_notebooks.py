@@ -13,7 +13,7 @@ from autograder.build import release_notebook, solution_notebook
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTIONS = ROOT / "solutions"
 ALL_LABS = sorted(path.stem for path in SOLUTIONS.glob("lab*/lab*.py"))
-NEEDS_A_GPU = ("speedup", "speed_curve", "cpu_speedup")
+NEEDS_A_GPU = ("speedup", "speed_curve", "cpu_speedup", "accuracy_curve", "training_speed")
 CELL_TIMEOUT_S = 180
 
 

@@ -3,10 +3,12 @@
 from gpulabs.plots.access import access_map
 from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
+from gpulabs.plots.confusion import confused_pairs, confusion_map
 from gpulabs.plots.image_rows import image_rows
 from gpulabs.plots.memory import memory_bars
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
+from gpulabs.plots.recipes import accuracy_race, feed_timeline, gradient_histogram, rate_curves, training_curves
 from gpulabs.plots.roof import roofline
 from gpulabs.plots.shared import bank_map, halo_map
 from gpulabs.plots.threads import block_map, thread_map
@@ -16,17 +18,24 @@ from gpulabs.plots.windows import window_map
 __all__ = [
     "Picture",
     "access_map",
+    "accuracy_race",
     "bank_map",
     "block_map",
+    "confused_pairs",
+    "confusion_map",
+    "feed_timeline",
     "filtered_photographs",
+    "gradient_histogram",
     "halo_map",
     "image_rows",
     "ladder_bars",
     "memory_bars",
     "occupancy_bars",
+    "rate_curves",
     "register_map",
     "roofline",
     "thread_map",
     "throughput_curve",
+    "training_curves",
     "window_map",
 ]

@@ -1,0 +1,18 @@
+# A smaller Dense layer: another network.
+# loses: recipe.network recipe.learns recipe.accuracy recipe.speed
+# says: has 841,130 parameters|parameters, expected 1,253,290
+
+# %% task: recipe
+def network(classes):
+    layers = []
+    for filters in (32, 64):
+        convolution = {"layer": "Conv2D", "filters": filters, "kernel_size": 3, "activation": "relu"}
+        layers += [{**convolution, "padding": "same"}, {"layer": "BatchNormalization"}, convolution]
+        layers += [{"layer": "MaxPooling2D"}, {"layer": "Dropout", "rate": 0.25}]
+    layers += [{"layer": "Flatten"}, {"layer": "Dense", "units": 256, "activation": "relu"}]
+    layers += [{"layer": "BatchNormalization"}, {"layer": "Dropout", "rate": 0.5}]
+    return [*layers, {"layer": "Dense", "units": classes, "activation": "softmax"}]
+
+
+def training_plan(epochs):
+    return {"epochs": epochs, "schedule": {"name": "cosine", "rate": 0.002}, "augmentation": {"flip": True}}
