@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 EPOCHS = 20
 TRAIN_IMAGES = 50_000
-SHARE_WITHIN = 0.05
-"""30 steps whose times spread by 3 % give the share within 1 %; the usual slips are ten times as far off."""
+SHARE_WITHIN = 0.08
+"""10 steps, whose first batch nothing overlaps, give the share within 7 %; in some of six cases the usual slips are
+three times as far off."""
 MIN_STEPS = 10
 DECAYED = 0.1
 """Of the largest rate, what may be left in the last step."""

@@ -139,13 +139,13 @@ def gradient_histogram(gradients: Any, scales: Sequence[float]) -> Picture:
     with panels(7.4, 1.6 * len(scales) + 0.5, 1, len(scales), sharex=True) as (figure, axes):
         for ax, scale in zip(axes, scales, strict=True):
             moved = powers + np.log2(scale)
-            lost, over = float(np.mean(moved < -25)), float(np.mean(moved >= 16))
+            lost, rough = float(np.mean(moved < -25)), float(np.mean((moved >= -25) & (moved < -14)))
             ax.axvspan(-24, 16, color=FAINT, zorder=0)
             ax.axvspan(-24, -14, color=MUTED, alpha=0.18, zorder=0)
             ax.hist(moved, bins=list(range(-50, 22)), color=SERIES[0])
             ax.set_yticks([])
-            ax.set_title(f"times {scale:,.0f}: {lost:.1%} become 0, {over:.1%} infinite", fontsize=9)
-            facts.append(f"scale {scale:g}: {lost:.1%} lost")
+            ax.set_title(f"times {scale:,.0f}: {lost:.1%} become 0, {rough:.1%} lose digits", fontsize=9)
+            facts.append(f"scale {scale:g}: {lost:.1%} become 0, {rough:.1%} lose digits")
             for side in ("top", "right", "left"):
                 ax.spines[side].set_visible(False)
         axes[-1].set(xlabel="size of a gradient, as a power of 2; shaded: what float16 holds, darker with fewer digits",

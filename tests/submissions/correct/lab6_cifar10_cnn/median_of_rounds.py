@@ -9,7 +9,7 @@ def input_share(next_batch, step, synchronize, clock):
     def round_s(make):
         synchronize()
         begin = clock()
-        for _ in range(12):
+        for _ in range(20):
             step(make())
         synchronize()
         return clock() - begin
