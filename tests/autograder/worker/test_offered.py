@@ -29,7 +29,7 @@ ANSWERS = {
     "from gpulabs.occupancy import occupancy": "occupancy(32, 32, 0, {})",
     "from gpulabs.plots import occupancy_bars": "occupancy_bars({}, {}, '')",
     "from gpulabs.plots.bars import blocks_by_limit": "blocks_by_limit(1, 1, 1, {})",
-    "from autograder.formulas import ANSWERS": "ANSWERS['banks']",
+    "from autograder.questions import ALL": "ALL['banks']",
     "import autograder.cases, autograder": "autograder.cases.answer(1)",
     "from gpulabs import check": "check('conv_first')",
     "import importlib": "importlib.import_module('gpulabs.access').bank_passes([1])",
@@ -68,9 +68,10 @@ def test_no_offered_name_answers_a_task() -> None:
     """A function that the grader's own answers use is an answer, whatever it is called."""
     import importlib
 
-    from autograder import cases, formulas
+    from autograder.questions import ALL
 
-    graded = {value for module in (cases, formulas) for value in vars(module).values() if callable(value)}
+    modules = {sys.modules[question.draw.__module__] for question in ALL.values()}
+    graded = {value for module in modules for value in vars(module).values() if callable(value)}
     graded |= {vars(importlib.import_module("gpulabs.convolution"))[name] for name in ("flops", "min_bytes")}
     for module, names in OFFERED.items():
         space = vars(importlib.import_module(module))
