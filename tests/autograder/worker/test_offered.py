@@ -18,6 +18,8 @@ from gpulabs.intrinsics import load4
 from gpulabs.access import BANKS
 from gpulabs.occupancy import LIMITS
 import gpulabs.roofline
+from gpulabs import intrinsics, occupancy as limits
+assert callable(intrinsics.load4) and limits.LIMITS is LIMITS
 assert output_shape((1, 4, 4, 2), (3, 3, 2, 5)) == (1, 2, 2, 5)
 assert LIMITS["T4"]["warps_per_sm"] == BANKS
 assert gpulabs.roofline.known_roof("NVIDIA H100").peak_gflops > 0
