@@ -15,7 +15,7 @@ import typer
 from autograder.commands import handing_out, similar
 from autograder.commands import results as results_commands
 from autograder.commands.results import OneLab, ResultsFolder, chosen_results
-from gpulabs.errors import BadInputError, GraderError
+from gpulabs.errors import GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpulabs.errors import BadInputError
-from gpulabs.terminal import complain, console
+from gpulabs.terminal import complain, console, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from autograder.result import Result
 
 ResultsFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The results folder that `grade` filled.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")]
 OneLab = Annotated[str | None, typer.Option("--lab", help="Only this lab's results.")]
+
+SCHEMA_VERSION = 1
 
 
 def chosen_results(folder: Path, lab: str | None, student: str | None) -> list[Result]:
-    """Returns the newest results of a folder.
+    """Returns the results of a folder that count.
 
     Raises:
         BadInputError: There are none.
@@ -42,12 +45,16 @@ def dashboard(
     results: ResultsFolder,
     out: Annotated[Path, typer.Option(help="The folder to fill: index.html, students/.")] = Path("class"),
     lab: OneLab = None,
+    json: Json = False,
 ) -> None:
     """Write the class's page with a page and a JSON file for each student, ready for any web server."""
     from autograder.report.dashboard import write_class
 
     chosen = chosen_results(results, lab, None)
     path = write_class(chosen, out, _lowered(results, chosen))
+    if json:
+        print_json({"schema_version": SCHEMA_VERSION, "page": str(path), "students": len(chosen)})
+        return
     console().print(f"Dashboard: {path} ({len(chosen)} students, their pages in {out / 'students'})", soft_wrap=True)
 
 
@@ -66,6 +73,7 @@ def export(
         bool,
         typer.Option("--so-far", help="Export what is earned so far where points are pending, in place of nothing."),
     ] = False,
+    json: Json = False,
 ) -> None:
     """Write one lab's points as CSV for a learning management system: a row a student, a column a task."""
     from autograder import export as exporting
@@ -74,13 +82,17 @@ def export(
     chosen = chosen_results(results, lab, None)
     made = exporting.export(chosen, to, roster, so_far)
     path = write_atomically(out, made.text.encode("utf-8"))
+    if json:
+        about = {"file": str(path), "students": made.students, "remarks": list(made.remarks)}
+        print_json({"schema_version": SCHEMA_VERSION, "to": to, **about})
+        return
     for remark in made.remarks:
         complain(f"note: {remark}")
     console().print(f"Grades: {path} ({made.students} students, for {to})", soft_wrap=True)
 
 
 def _lowered(folder: Path, results: Sequence[Result]) -> dict[str, str]:
-    """Students whose newest grading gives fewer points than an earlier one did."""
+    """Students whose grading that counts gives fewer points than an earlier one did."""
     from autograder.store import Store
 
     found = {}

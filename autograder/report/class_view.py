@@ -10,18 +10,21 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autograder.report.clean import one_line
 from autograder.report.values import points
 from autograder.report.view import Segment, bar, tally
 from autograder.result import ItemScore, Result, Status
+from autograder.store import FLAG
 
 BINS = 10
 MOST_FAULTS = 12
 MOST_NAMED = 6
 _RUNG = re.compile(r"(\w+)_ms")
 _NO_RUNGS = {"time_ms", "cpu_time_ms"}
+_Race = tuple[str, str, str]
+"""Task, the item's title, the GPU."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class LadderView:
-    """One task's speeds on a logarithmic axis, with the rungs of the ladder as they ran beside."""
+    """The speeds of one race on one kind of GPU, on a logarithmic axis, with the ladder's rungs as they ran beside."""
 
     task: str
+    title: str
+    gpu: str
     students: list[Mark]
     rungs: list[Mark]
     best: str
@@ -147,20 +152,21 @@ def faults(results: Sequence[Result]) -> list[FaultView]:
 
 
 def ladders(results: Sequence[Result]) -> list[LadderView]:
-    """Returns the speeds of each task that was timed."""
-    speeds: dict[str, dict[str, float]] = defaultdict(dict)
-    rungs: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Returns the speeds of each item that was timed; those of different GPUs don't share an axis."""
+    speeds: dict[_Race, dict[str, float]] = defaultdict(dict)
+    rungs: dict[_Race, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         for item in result.items:
             speed, time_ms = (_number(item.evidence.get(name)) for name in ("gflop_s", "time_ms"))
             if not speed or not time_ms:
                 continue
-            speeds[item.task][result.student] = speed
+            race = (item.task, item.title, str(result.device.get("gpu") or ""))
+            speeds[race][result.student] = speed
             for name, value in item.evidence.items():
                 match = _RUNG.fullmatch(name)
                 if match and name not in _NO_RUNGS and (rung_ms := _number(value)):
-                    rungs[item.task][match.group(1)].append(speed * time_ms / rung_ms)
-    return [_ladder(task, speeds[task], rungs[task]) for task in speeds]
+                    rungs[race][match.group(1)].append(speed * time_ms / rung_ms)
+    return [_ladder(race, speeds[race], rungs[race]) for race in speeds]
 
 
 def to_look_at(results: Sequence[Result], lowered: Mapping[str, str]) -> list[EyeView]:
@@ -180,14 +186,17 @@ def to_look_at(results: Sequence[Result], lowered: Mapping[str, str]) -> list[Ey
             found.append(EyeView(student, f"{sum_} points withheld", one_line(withheld[0].reason, 400)))
         elif len(result.items) > 1 and len(reasons) == 1 and reasons == set(result.notes):
             found.append(EyeView(student, "not readable", one_line(reasons.pop(), 400)))
-        for item in result.items:
-            if flag := item.evidence.get("flag"):
-                name = f"{item.task}.{item.item}"
-                found.append(EyeView(student, "flag, no points lost", one_line(f"{name}: {flag}", 400)))
+        flags = [f"{item.task}.{item.item}: {flag}" for item in result.items if (flag := item.evidence.get("flag"))]
+        if flags:
+            more = f" (and {len(flags) - 1} more)" if len(flags) > 1 else ""
+            found.append(EyeView(student, "flag, no points lost", one_line(flags[0], 400) + more))
+        for note in result.notes:
+            if note.startswith(FLAG):
+                found.append(EyeView(student, "regraded", one_line(note.removeprefix(FLAG).strip(), 400)))
         if result.isolation.startswith("none"):
             found.append(EyeView(student, "graded without isolation", one_line(result.isolation, 400)))
         if sentence := lowered.get(result.student):
-            found.append(EyeView(student, "regrade lowered the points", one_line(sentence, 400)))
+            found.append(EyeView(student, "fewer points than before", one_line(sentence, 400)))
     return sorted(found, key=lambda eye: (eye.what, eye.student))
 
 
@@ -208,7 +217,7 @@ def _task_loss(task: str, items: Sequence[ItemScore], titles: Mapping[str, str],
         max_points=points(total / students),
         lost=f"{sums['lost'] / students:.2f}",
         share=round(100 * sums["lost"] / total) if total else 0,
-        bar=bar(items),
+        bar=[replace(part, points=points(sums[part.status] / students)) for part in bar(items)],
         summary=f"on average {words}" if words else "no points",
         items=[ItemLoss(one_line(title, 200), lost_by[title], points(costs[title])) for title in worst[:4]],
     )
@@ -230,7 +239,7 @@ def _fault(key: tuple[str, str, str], having: Mapping[str, ItemScore]) -> FaultV
     )
 
 
-def _ladder(task: str, speeds: Mapping[str, float], rungs: Mapping[str, Sequence[float]]) -> LadderView:
+def _ladder(race: _Race, speeds: Mapping[str, float], rungs: Mapping[str, Sequence[float]]) -> LadderView:
     middle = {name: statistics.median(values) for name, values in rungs.items()}
     everything = [*speeds.values(), *middle.values()]
     low, high = math.log(min(everything) / 1.15), math.log(max(everything) * 1.15)
@@ -243,8 +252,11 @@ def _ladder(task: str, speeds: Mapping[str, float], rungs: Mapping[str, Sequence
     faster = ", ".join(
         f"{sum(speed >= value for speed in speeds.values())} faster than {name}" for name, value in ordered
     )
+    task, title, gpu = race
     return LadderView(
         task=one_line(task, 80),
+        title=one_line(title, 200),
+        gpu=one_line(gpu, 120),
         students=[Mark("", 1.5 * slot, "", count) for slot, count in sorted(stacks.items())],
         rungs=[Mark(one_line(name, 40), place(value), _speed(value)) for name, value in ordered],
         best=_speed(max(speeds.values())),

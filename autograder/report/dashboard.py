@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from autograder import rubric
+from autograder.handed_in import fit
 from autograder.report import class_view
 from autograder.report.board import boards
 from autograder.report.clean import one_line
@@ -42,18 +43,19 @@ def dashboard_html(results: Sequence[Result], lowered: Mapping[str, str] | None 
     titles = _titles(labs[0])
     (board,) = boards(results, [titles.get("", labs[0])] * len(results))
     mean, median = class_view.spread(result.points for result in results)
-    looked_at = class_view.to_look_at(results, lowered or {})
-    eyes = {entry.student for entry in looked_at}
+    eyes = class_view.to_look_at(results, lowered or {})
+    pages = {
+        row.student: f"{STUDENTS}/{quote(fit(result.student), safe='')}.html" if links else ""
+        for row, result in zip(board.rows, results, strict=True)
+    }
     return page(
         "dashboard.html.jinja",
         ("report.css", "dashboard.css"),
         "dashboard.js",
         title=one_line(titles.get("", labs[0]), 200),
         board=board,
-        rows=[
-            (row, f"{STUDENTS}/{quote(result.student, safe='')}.html" if links else "", row.student in eyes)
-            for row, result in zip(board.rows, results, strict=True)
-        ],
+        pages=pages,
+        looked_at={entry.student for entry in eyes},
         mean=mean,
         median=median,
         full=sum(result.points == result.max_points for result in results),
@@ -63,7 +65,7 @@ def dashboard_html(results: Sequence[Result], lowered: Mapping[str, str] | None 
         tasks=class_view.task_losses(results, titles),
         faults=class_view.faults(results),
         ladders=class_view.ladders(results),
-        eyes=looked_at,
+        eyes=eyes,
         graded=_graded(results),
     )
 
@@ -76,10 +78,10 @@ def write_class(results: Sequence[Result], folder: Path, lowered: Mapping[str, s
     """
     text = dashboard_html(results, lowered)
     for result in results:
-        beside = folder / STUDENTS / result.student
-        write([result], beside.with_name(f"{result.student}.html"))
+        name = fit(result.student)
+        write([result], folder / STUDENTS / f"{name}.html")
         data = json.dumps(to_json(result), indent=1, allow_nan=False)
-        write_atomically(beside.with_name(f"{result.student}.json"), data.encode("utf-8"))
+        write_atomically(folder / STUDENTS / f"{name}.json", data.encode("utf-8"))
     return write_atomically(folder / "index.html", text.encode("utf-8"))
 
 
