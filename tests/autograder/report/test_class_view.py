@@ -28,6 +28,7 @@ def test_every_student_is_in_one_bin_and_full_marks_are_in_the_last() -> None:
     bins = distribution([scored("a", 0.0), scored("b", 0.1), scored("c", 0.299), scored("d", 1.0), result("e")])
     assert [bin_.count for bin_ in bins] == [1, 1, 1, 0, 0, 0, 0, 0, 0, 2]
     assert [bin_.open for bin_ in bins] == [0] * 9 + [1]
+    assert distribution([scored("a", 0.8 - 1e-12)])[8].count == 1  # a sum just below 0.8
     assert bins[9].label == "90 to 100 %"
     assert bins[9].height == 100
     assert bins[0].height == 50
