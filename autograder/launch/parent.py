@@ -29,12 +29,18 @@ from autograder.evidence import (
     decode,
     encode,
 )
+from autograder.isolation import watch
+from autograder.isolation.effort import Effort
 from autograder.launch.request import RACE, STICKY_EXIT, RaceRequest, Request
 from autograder.launch.trouble import busy
 from gpulabs import errors
 
 START_UP_S = 60.0
 """From the child's start to its first case; loading CUDA on a cold machine takes seconds."""
+
+LOOK_S = 0.1
+PATIENCE_S = 300.0
+"""How long a busy machine may keep the child waiting."""
 
 Command = Callable[[Path], list[str]]
 
@@ -94,7 +100,8 @@ def measure(
         work_dir: Gets `<case>.npy`, `measurement.json` and the child's log.
         race: The race, run after the cases when its own case went well.
         ladder_cubins: Key `ladder:<kernel>` -> machine code of the rungs that race.
-        timeout_s: Longest time without a sign of life; then the running case is an endless loop.
+        timeout_s: Longest time of the child's own (see `autograder.isolation.effort`) without a sign of life; then the
+            running case is an endless loop.
         device: Number of the GPU.
         command: Makes the child's command line from the request's path; for tests.
 
@@ -104,6 +111,7 @@ def measure(
     Raises:
         MissingGpuError: There is no usable GPU.
         MissingPackageError: cuda.core is not installed.
+        BusyError: This machine kept the child waiting.
         GraderError: The child failed for a reason that is not the submission's.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -237,13 +245,23 @@ class _Child:
         """Follows the events until the child closes its stdout; False when it showed no life for too long."""
         assert process.stdout is not None
         descriptor, pending = process.stdout.fileno(), b""
-        limit = START_UP_S
+        limit, effort, sign_s, looked = START_UP_S, Effort(), 0.0, time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
-            deadline = time.monotonic() + limit
             while True:
-                if not selector.select(max(deadline - time.monotonic(), 0)):
-                    return False
+                told = selector.select(LOOK_S)
+                now = time.monotonic()
+                effort.look(now - looked, *watch.effort_of(process.pid))
+                looked = now
+                if not told:
+                    if effort.own_s - sign_s > limit:
+                        return False
+                    if effort.waited_s > PATIENCE_S:
+                        raise errors.BusyError(
+                            "launch: this machine is so busy that the process on the GPU got too little of its time; "
+                            "close other programs, or grade fewer submissions at a time (--jobs)"
+                        )
+                    continue
                 chunk = os.read(descriptor, 1 << 16)
                 if not chunk:
                     process.wait(START_UP_S)
@@ -252,7 +270,7 @@ class _Child:
                 for line in lines:
                     _take(json.loads(line), state)
                     limit = self._timeout_s if state.running else START_UP_S
-                deadline = time.monotonic() + limit
+                sign_s = effort.own_s
 
     def _endless(self, state: _State) -> None:
         if state.running is None:
