@@ -14,8 +14,8 @@ from gpulabs.convolution import output_shape, same_padding
 
 @cuda.jit(device=True)
 def eleven_bits(value):
-    big = value * np.float32(8193)  # Veltkamp's split: what TF32 keeps of 24 bits
-    return big - (big - value)
+    big = value * np.float32(8192)  # exact, so that the sum below rounds the same with and without a fused multiply-add
+    return (value + big) - big  # what TF32 keeps of 24 bits
 
 
 @cuda.jit
