@@ -41,7 +41,7 @@ def test_a_surprise_is_named(attack: Result, after: Result, verdict: str) -> Non
 def test_parts_share_the_attacks_among_runs() -> None:
     whole = _chosen("", "1/1")
     assert len(whole) > 40
-    assert sorted(_chosen("", "1/2") + _chosen("", "2/2")) == whole
+    assert sorted(_chosen("", "1/2") + _chosen("", "2/2")) == sorted(whole)
     assert [file.stem for file in _chosen("nanosleep", "1/1")] == ["time_nanosleep"]
 
 
