@@ -169,8 +169,20 @@ def tree(root: int, most: int = 1_000_000) -> dict[int, Member]:
     return found
 
 
+def _read(path: str) -> bytes:
+    """Reads a file of /proc in less than half the time that pathlib takes: it happens thousands of times a second."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
 def _children(pid: int) -> list[int]:
-    lists = [Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split() for thread in _threads(pid)]
+    lists = [_read(f"/proc/{pid}/task/{thread}/children").split() for thread in _threads(pid)]
     return [int(child) for each in lists for child in each]
 
 
@@ -180,7 +192,7 @@ def _threads(pid: int) -> list[str]:
 
 def _stat(place: str) -> list[bytes]:
     """Fields of a process's or a thread's `stat`, from its state on (proc(5) counts that as the third)."""
-    return Path(f"{place}/stat").read_bytes().rpartition(b")")[2].split()
+    return _read(f"{place}/stat").rpartition(b")")[2].split()
 
 
 def _member(pid: int) -> tuple[int, Member | None]:
@@ -272,7 +284,7 @@ def _lists_children() -> bool:
 
 def _resident(place: str) -> int:
     with contextlib.suppress(OSError, IndexError, ValueError):
-        return int(Path(f"{place}/statm").read_bytes().split()[1])
+        return int(_read(f"{place}/statm").split()[1])
     return 0
 
 
