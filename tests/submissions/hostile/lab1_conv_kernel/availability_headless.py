@@ -2,7 +2,7 @@
 # attack: host memory
 # defence: a process is over when its last thread is; memory and files are asked of one that goes on
 # loses: everything
-# says: used more memory
+# says: used more memory|gave no sign
 
 # %% task: launch_config
 import ctypes
