@@ -1,0 +1,115 @@
+"""All trainable variables, and each kind of optimizer slot, as one vector.
+
+The labs' CNN has 16 trainable variables. Updated one by one, they cost Adam dozens of small kernels a step, which take
+longer to launch than to run; as one vector, one kernel. Keras's own optimizer does the arithmetic: a copy of it that
+knows a single variable. That is right for optimizers which treat every number alike, and only those are copied.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "Lion")
+
+
+class FlatOptimizer:
+    """Steps a model's trainable variables as one vector, with a copy of its optimizer.
+
+    Attributes:
+        vector: float32, all trainable variables end to end.
+    """
+
+    def __init__(self, model: Any) -> None:
+        import keras
+
+        self._scaler: Any = (
+            model.optimizer if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) else None
+        )
+        self._users = self._scaler.inner_optimizer if self._scaler else model.optimizer
+        self._variables = list(model.trainable_variables)
+        self._sizes = [math.prod(each.shape) for each in self._variables]
+        self.vector = keras.Variable(keras.ops.zeros(sum(self._sizes)), name="all_trainable")
+        config = self._users.get_config() | {"learning_rate": 0.0}
+        self._copy = type(self._users).from_config(config)
+        self._copy.build([self.vector])
+        self._slots: list[tuple[Any, list[Any]]] = []
+        for name, users in vars(self._users).items():
+            ours = getattr(self._copy, name, None)
+            if name.startswith("_trainable") or name == "_variables":
+                continue
+            if isinstance(users, list) and len(users) == len(self._variables) and isinstance(ours, list):
+                if len(ours) == 1 and all(isinstance(each, keras.Variable) for each in users):
+                    self._slots.append((ours[0], users))
+            elif isinstance(users, keras.Variable) or name == "_learning_rate":
+                setattr(self._copy, name, users)  # shared: step count and learning rate stay the user's
+
+    def gather(self) -> None:
+        """Copies the model's variables and slots into the vectors; in a program."""
+        import tensorflow as tf
+
+        for vector, parts in ((self.vector, self._variables), *self._slots):
+            vector.assign(tf.concat([tf.reshape(part.value, (-1,)) for part in parts], 0))
+
+    def scatter(self) -> None:
+        """Copies the vectors back; in a program."""
+        import tensorflow as tf
+
+        for vector, parts in ((self.vector, self._variables), *self._slots):
+            for part, values in zip(parts, tf.split(vector.value, self._sizes), strict=True):
+                part.assign(tf.reshape(values, part.shape))
+
+    def weights(self, vector: Any) -> list[tuple[Any, Any]]:
+        """Returns (variable, its value) as a `keras.StatelessScope` takes them.
+
+        Args:
+            vector: The value of `self.vector`.
+        """
+        import tensorflow as tf
+
+        values = tf.split(vector, self._sizes)
+        return [(each, tf.reshape(value, each.shape)) for each, value in zip(self._variables, values, strict=True)]
+
+    def apply(self, gradient: Any) -> None:
+        """One step.
+
+        Args:
+            gradient: Of the scaled loss, as long as the vector.
+        """
+        if self._scaler is None:
+            self._copy.apply([gradient], [self.vector])
+        else:
+            self._apply_if_finite(gradient)
+
+    def _apply_if_finite(self, gradient: Any) -> None:
+        """What LossScaleOptimizer does, by choosing values and not branches, which would wait for the host."""
+        import tensorflow as tf
+
+        scale, count = self._scaler.dynamic_scale, self._scaler.step_counter
+        gradient = gradient / scale.value
+        finite = tf.reduce_all(tf.math.is_finite(gradient))
+        kept = [self.vector, *(vector for vector, _ in self._slots), self._copy.iterations]
+        before = [tf.identity(each.value) for each in kept]
+        self._copy.apply([tf.where(finite, gradient, tf.zeros_like(gradient))], [self.vector])
+        for each, old in zip(kept, before, strict=True):
+            each.assign(tf.where(finite, each.value, old))
+        full = tf.equal(count.value, self._scaler.dynamic_growth_steps - 1)
+        grown = tf.where(full, scale.value * 2.0, scale.value)
+        scale.assign(tf.where(finite, grown, scale.value * 0.5))
+        count.assign(tf.where(finite & ~full, count.value + 1, tf.zeros_like(count.value)))
+
+
+def can_flatten(model: Any) -> bool:
+    """Whether a step of the model's optimizer treats every number of every trainable variable alike."""
+    import keras
+
+    optimizer = model.optimizer
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    known = any(type(optimizer) is getattr(keras.optimizers, name, None) for name in ELEMENTWISE)
+    if not known or optimizer.clipnorm or optimizer.use_ema or optimizer.gradient_accumulation_steps:
+        return False
+    variables = model.trainable_variables
+    decayed = {bool(optimizer._use_weight_decay(each)) for each in variables} if optimizer.weight_decay else {True}
+    plain = all(str(each._dtype) == "float32" and each.constraint is None for each in variables)
+    return plain and decayed == {True} and not any(each.overwrite_with_gradient for each in variables)
