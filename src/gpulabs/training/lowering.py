@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 Call = Callable[..., Any]
@@ -36,6 +37,10 @@ class Lowering:
                 self._calls.append((layer, "convolution_op", _convolution(layer)))
             elif _is_halving(layer):
                 self._calls.append((layer, "call", halve))
+            elif _is_plain_normalization(layer):
+                self._calls.append((layer, "call", _normalization(layer)))
+            elif _is_small(layer):
+                self._calls.append((layer, "call", _dense(layer)))
             elif _is_plain_dropout(layer):
                 self._calls.append((layer, "call", self._dropout(layer.rate, number)))
 
@@ -70,7 +75,7 @@ def _is_patchable(layer: Any) -> bool:
         and layer.data_format == "channels_last"
         and layer.groups == 1
         and tuple(layer.strides) == tuple(layer.dilation_rate) == (1, 1)
-        and max(layer.kernel_size) <= 5
+        and all(size in (3, 5) for size in layer.kernel_size)
     )
 
 
@@ -91,6 +96,54 @@ def _is_plain_dropout(layer: Any) -> bool:
     return type(layer) is keras.layers.Dropout and layer.noise_shape is None and 0 < layer.rate < 1
 
 
+def _is_plain_normalization(layer: Any) -> bool:
+    import keras
+
+    last = type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, len(layer.input.shape) - 1)
+    return last and layer.scale and layer.center and not layer.synchronized and not layer.renorm
+
+
+def _is_small(layer: Any) -> bool:
+    """A last layer of few classes in float32: cuBLAS takes longer for it than for the 512 units before it."""
+    import keras
+
+    small = type(layer) is keras.layers.Dense and layer.units <= 16 and layer.compute_dtype == "float32"
+    return small and len(layer.input.shape) == 2 and not layer.lora_enabled and layer.quantization_mode is None
+
+
+def _dense(layer: Any) -> Call:
+    def call(inputs: Any, training: Any = None) -> Any:
+        import tensorflow as tf
+
+        kernel = tf.convert_to_tensor(layer.kernel)
+        outputs = tf.reduce_sum(tf.convert_to_tensor(inputs)[:, :, None] * kernel[None], 1)
+        if layer.use_bias:
+            outputs = outputs + tf.convert_to_tensor(layer.bias)
+        return outputs if layer.activation is None else layer.activation(outputs)
+
+    return call
+
+
+def _normalization(layer: Any) -> Call:
+    def call(inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        import keras
+        import tensorflow as tf
+
+        if not training or not layer.trainable or mask is not None:
+            return type(layer).call(layer, inputs, training=training, mask=mask)
+        parameters = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        gamma, beta, mean, variance = (keras.ops.cast(each, "float32") for each in parameters)
+        y, batch_mean, batch_variance = normalize(tf.convert_to_tensor(inputs), gamma, beta, mean, layer.epsilon)
+        for moving, old, new in (
+            (layer.moving_mean, mean, batch_mean),
+            (layer.moving_variance, variance, batch_variance),
+        ):
+            moving.assign(old * layer.momentum + new * (1.0 - layer.momentum))
+        return keras.ops.cast(y, layer.compute_dtype)
+
+    return call
+
+
 def _convolution(layer: Any) -> Call:
     def convolution_op(inputs: Any, kernel: Any) -> Any:
         import tensorflow as tf
@@ -101,11 +154,15 @@ def _convolution(layer: Any) -> Call:
 
 
 def convolve(x: Any, w: Any, padding: str) -> Any:
-    """A convolution of stride 1 as patches times a matrix.
+    """A convolution of stride 1 as patches times a matrix, four outputs a row.
+
+    The patch of 2 x 2 outputs has (R + 1) x (S + 1) pixels: for 3 x 3 filters, patches take 4 times the memory of the
+    image, and those of single outputs 9 times. Memory is what takes the time here; that 7 of the matrix's 16 blocks
+    are zeros costs little.
 
     Args:
         x: (N, H, W, C).
-        w: (R, S, C, K).
+        w: (R, S, C, K); R and S odd.
         padding: `same` or `valid`.
 
     Returns:
@@ -113,50 +170,171 @@ def convolve(x: Any, w: Any, padding: str) -> Any:
     """
     import tensorflow as tf
 
-    r, s, c, k = w.shape
-    around = ((r - 1) // 2, r // 2, (s - 1) // 2, s // 2) if padding == "same" else (0, 0, 0, 0)
-    columns = r * s * c
-    fill = -columns % 8  # tensor cores want rows of 16 bytes
+    tiles = _Tiles.of(x.shape, w.shape, padding)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(x: Any, w: Any) -> Any:
-        rows = _patches(x, r, s, around)
-        shape = rows.shape
-        rows = tf.pad(tf.reshape(rows, (-1, columns)), ((0, 0), (0, fill)))
-        matrix = tf.pad(tf.reshape(w, (columns, k)), ((0, fill), (0, 0)))
-        y = tf.reshape(tf.matmul(rows, matrix), (*shape[:3], k))
+        rows, matrix = tiles.patches(x), tiles.matrix(w)
+        y = tiles.outputs(tf.matmul(rows, matrix))
 
         def gradients(dy: Any) -> tuple[Any, Any]:
-            dw = tf.matmul(rows, tf.reshape(dy, (-1, k)), transpose_a=True)[:columns]
-            top, bottom, left, right = around
-            back = _patches(dy, r, s, (r - 1 - top, r - 1 - bottom, s - 1 - left, s - 1 - right))
-            turned = tf.reshape(tf.transpose(w[::-1, ::-1], (0, 1, 3, 2)), (r * s * k, c))
-            dx = tf.reshape(tf.matmul(tf.reshape(back, (-1, r * s * k)), turned), x.shape)
-            return dx, tf.reshape(dw, w.shape)
+            blocks = tiles.blocks(dy)
+            dw = tiles.filters(tf.matmul(rows, blocks, transpose_a=True))
+            dx = tiles.images(tf.matmul(blocks, matrix, transpose_b=True))
+            return dx, dw
 
         return y, gradients
 
     return run(x, w)
 
 
-def _patches(x: Any, r: int, s: int, around: tuple[int, int, int, int]) -> Any:
-    """(N, H, W, C) -> (N, H', W', r*s*C); what is beside the image is 0."""
+@dataclass(frozen=True)
+class _Tiles:
+    """Where pixels, filters and outputs of a convolution stand in its matrix product.
+
+    A row is a tile of 2 x 2 outputs. Its columns in the patches are (R + 1, S + 1, C), in the outputs (2, 2, K).
+    """
+
+    n: int
+    h: int
+    w: int
+    c: int
+    r: int
+    s: int
+    k: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, x_shape: Any, w_shape: Any, padding: str) -> _Tiles:
+        n, h, w, c = x_shape
+        r, s, _, k = w_shape
+        same = padding == "same"
+        height, width = (h, w) if same else (h - r + 1, w - s + 1)
+        return cls(n, h, w, c, r, s, k, (r - 1) // 2 * same, (s - 1) // 2 * same, height, width)
+
+    @property
+    def down(self) -> int:
+        return -(-self.height // 2)
+
+    @property
+    def along(self) -> int:
+        return -(-self.width // 2)
+
+    @property
+    def columns(self) -> int:
+        return (self.r + 1) * (self.s + 1) * self.c
+
+    def patches(self, x: Any) -> Any:
+        """(N, H, W, C) -> (N * tiles, columns). Pixels move as the widest numbers they fit into."""
+        import tensorflow as tf
+
+        bottom = 2 * self.down + self.r - 1 - self.h - self.top
+        right = 2 * self.along + self.s - 1 - self.w - self.left
+        x = tf.pad(x, ((0, 0), (self.top, bottom), (self.left, right), (0, 0)))
+        kind, rows, pairs = x.dtype, x.shape[1], x.shape[2] // 2
+        size = 2 * self.c * kind.size
+        wide = tf.uint64 if size % 8 == 0 else tf.uint32
+        shape = (self.n, rows, pairs, size // wide.size)
+        per_wide = wide.size // kind.size
+        x = tf.bitcast(tf.reshape(x, (*shape, per_wide) if per_wide > 1 else shape), wide)
+        parts = [
+            x[:, a : a + 2 * self.down - 1 : 2, b : b + self.along]
+            for a in range(self.r + 1)
+            for b in range((self.s + 1) // 2)
+        ]
+        packed = tf.bitcast(tf.concat(parts, -1), kind)
+        return tf.reshape(packed, (self.n * self.down * self.along, self.columns))
+
+    def matrix(self, w: Any) -> Any:
+        """(R, S, C, K) -> (columns, 4 * K): the filters where a tile's output sees them, and zeros."""
+        import tensorflow as tf
+
+        moved = [tf.pad(w, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1)]
+        return tf.reshape(tf.stack(moved, 3), (self.columns, 4 * self.k))
+
+    def filters(self, matrix: Any) -> Any:
+        """The transpose of `matrix`: (columns, 4 * K) -> (R, S, C, K)."""
+        import tensorflow as tf
+
+        parts = tf.reshape(matrix, (self.r + 1, self.s + 1, self.c, 2, 2, self.k))
+        return tf.add_n([parts[i : i + self.r, j : j + self.s, :, i, j] for i in (0, 1) for j in (0, 1)])
+
+    def outputs(self, rows: Any) -> Any:
+        """(N * tiles, 4 * K) -> (N, H', W', K)."""
+        import tensorflow as tf
+
+        tiles = tf.reshape(rows, (self.n, self.down, self.along, 2, 2, self.k))
+        whole = tf.reshape(tf.transpose(tiles, (0, 1, 3, 2, 4, 5)), (self.n, 2 * self.down, 2 * self.along, self.k))
+        return whole[:, : self.height, : self.width]
+
+    def blocks(self, y: Any) -> Any:
+        """The transpose of `outputs`."""
+        import tensorflow as tf
+
+        y = tf.pad(y, ((0, 0), (0, 2 * self.down - self.height), (0, 2 * self.along - self.width), (0, 0)))
+        tiles = tf.reshape(y, (self.n, self.down, 2, self.along, 2, self.k))
+        return tf.reshape(tf.transpose(tiles, (0, 1, 3, 2, 4, 5)), (self.n * self.down * self.along, 4 * self.k))
+
+    def images(self, rows: Any) -> Any:
+        """The transpose of `patches`: each pixel is the sum of its places."""
+        import tensorflow as tf
+
+        high, wide = (self.r + 1) // 2, (self.s + 1) // 2  # a patch in blocks of 2 x 2 pixels
+        patches = tf.reshape(rows, (self.n, self.down, self.along, high, 2, wide, 2, self.c))
+        parts = [
+            tf.pad(
+                patches[:, :, :, a, :, b],
+                ((0, 0), (a, high - 1 - a), (b, wide - 1 - b), (0, 0), (0, 0), (0, 0)),
+            )
+            for a in range(high)
+            for b in range(wide)
+        ]
+        blocks = tf.transpose(tf.add_n(parts), (0, 1, 3, 2, 4, 5))
+        whole = tf.reshape(blocks, (self.n, 2 * (self.down + high - 1), 2 * (self.along + wide - 1), self.c))
+        return whole[:, self.top : self.top + self.h, self.left : self.left + self.w]
+
+
+def normalize(x: Any, gamma: Any, beta: Any, shift: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """Batch normalization over all but the last axis, whose sums are taken in one pass forward and one backward.
+
+    Args:
+        x: (..., C).
+        gamma: (C,) float32.
+        beta: (C,) float32.
+        shift: (C,) float32, about the mean, so that the squares don't cancel.
+        epsilon: Added to the variance.
+
+    Returns:
+        Normalized x, of its type; mean and variance, float32, without gradients.
+    """
     import tensorflow as tf
 
-    n, h, w, c = x.shape
-    top, bottom, left, right = around
-    height, width = h + top + bottom - r + 1, w + left + right - s + 1
-    if any(around):
-        x = tf.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
-    kind = x.dtype
-    packed = kind.size == 2 and c % 4 == 0  # four 16-bit channels move as one 64-bit number
-    if packed:
-        x = tf.bitcast(tf.reshape(x, (*x.shape[:3], c // 4, 4)), tf.uint64)
-    shifted = [x[:, i : i + height, j : j + width] for i in range(r) for j in range(s)]
-    rows = tf.concat(shifted, -1)
-    if packed:
-        rows = tf.bitcast(rows, kind)
-    return tf.reshape(rows, (n, height, width, r * s * c))
+    axes = list(range(len(x.shape) - 1))
+    count = float(math.prod(x.shape[:-1]))
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(x: Any, gamma: Any, beta: Any) -> Any:
+        values = tf.cast(x, tf.float32)
+        off = values - shift
+        first, second = tf.reduce_sum(off, axes) / count, tf.reduce_sum(off * off, axes) / count
+        mean, variance = first + shift, tf.maximum(second - first * first, 0.0)
+        scale = tf.math.rsqrt(variance + epsilon)
+        y = tf.cast((values - mean) * (scale * gamma) + beta, x.dtype)
+
+        def gradients(dy: Any, *_: Any) -> tuple[Any, Any, Any]:
+            dy = tf.cast(dy, tf.float32)
+            normal = (tf.cast(x, tf.float32) - mean) * scale
+            dbeta, dgamma = tf.reduce_sum(dy, axes), tf.reduce_sum(dy * normal, axes)
+            dx = (scale * gamma) * (dy - dbeta / count - normal * (dgamma / count))
+            return tf.cast(dx, x.dtype), dgamma, dbeta
+
+        return (y, mean, variance), gradients
+
+    y, mean, variance = run(x, gamma, beta)
+    return y, tf.stop_gradient(mean), tf.stop_gradient(variance)
 
 
 def halve(inputs: Any) -> Any:
