@@ -14,7 +14,7 @@ ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", 
 
 
 class FlatOptimizer:
-    """Steps a model's trainable variables as one vector, with a copy of its optimizer.
+    """Steps a model's trainable variables as one vector, with a copy of its optimizer, which is built.
 
     Attributes:
         vector: float32, all trainable variables end to end.
@@ -34,6 +34,7 @@ class FlatOptimizer:
         self._copy = type(self._users).from_config(config)
         self._copy.build([self.vector])
         self._slots: list[tuple[Any, list[Any]]] = []
+        known = set()
         for name, users in vars(self._users).items():
             ours = getattr(self._copy, name, None)
             if name.startswith("_trainable") or name == "_variables":
@@ -41,8 +42,12 @@ class FlatOptimizer:
             if isinstance(users, list) and len(users) == len(self._variables) and isinstance(ours, list):
                 if len(ours) == 1 and all(isinstance(each, keras.Variable) for each in users):
                     self._slots.append((ours[0], users))
+                    known |= {id(each) for each in users}
             elif isinstance(users, keras.Variable) or name == "_learning_rate":
                 setattr(self._copy, name, users)  # shared: step count and learning rate stay the user's
+                known.add(id(users))
+        if lost := [each.path for each in self._users.variables if id(each) not in known]:
+            raise ValueError(f"FlatOptimizer: {lost} of {type(self._users).__name__} would not be stepped")
 
     def gather(self) -> None:
         """Copies the model's variables and slots into the vectors; in a program."""

@@ -61,6 +61,8 @@ class Program:
         import tensorflow as tf
 
         self._job, self._jit, self._deterministic = job, jit, deterministic
+        if not job.model.optimizer.built:
+            job.model.optimizer.build(job.model.trainable_variables)
         self._flat = FlatOptimizer(job.model) if jit and can_flatten(job.model) else None
         self._lowering = Lowering(job.model) if jit else None
         self._x, self._y = tf.constant(job.arrays.x), tf.constant(job.arrays.y)
@@ -226,13 +228,10 @@ class Program:
         return logs
 
     def _build(self) -> None:
-        """Makes what Keras makes at the first batch, outside of the program: slots, variables of the metrics."""
+        """Makes the variables of loss and metrics, which Keras makes at the first batch, outside of the program."""
         import tensorflow as tf
 
-        model = self._job.model
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        self._measure(self._y[:1], tf.ones((1, *model.output_shape[1:])), tf.constant(0.0), True)
+        self._measure(self._y[:1], tf.ones((1, *self._job.model.output_shape[1:])), tf.constant(0.0), True)
 
 
 def _padded(images: np.ndarray[Any, Any]) -> tuple[int, int, np.ndarray[Any, Any]]:

@@ -8,7 +8,16 @@ from typing import Any
 PREDICTIONS_LIMIT = 2**28
 """Numbers that the model may put out in an epoch: they are kept on the device until its metrics are computed."""
 
-_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end", "on_test_batch_end")
+_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
 
 
 def reason_for_fit(model: Any, callbacks: Sequence[Any], jit: bool, images: int) -> str | None:
@@ -35,7 +44,7 @@ def reason_for_fit(model: Any, callbacks: Sequence[Any], jit: bool, images: int)
     if not model.trainable_variables:
         return "the model has nothing to train"
     if slow := batch_callback(callbacks):
-        return f"{slow} wants to be called at every batch"
+        return f"{slow} wants to be called at every batch, or around the validation"
     if jit and (layer := next((each for each in model._flatten_layers() if not each.supports_jit), None)):
         return f"the layer {layer.name} ({type(layer).__name__}) can't be compiled by XLA"
     outputs = model.compute_output_shape((1, *model.input_shape[1:]))
@@ -48,13 +57,13 @@ def reason_for_fit(model: Any, callbacks: Sequence[Any], jit: bool, images: int)
 
 
 def batch_callback(callbacks: Iterable[Any]) -> str | None:
-    """Returns the name of the first callback that does something at every batch."""
+    """Returns the name of the first callback that does something at every batch, or around the validation."""
     import keras
 
     for each in callbacks:
         if only_epochs(each):
             continue
-        for hook in _BATCH_HOOKS:
+        for hook in _HOOKS:
             method = getattr(each, hook)
             if getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, hook):
                 return type(each).__name__
