@@ -94,15 +94,15 @@ class Program:
         indices = order(job.seed, number, len(job.arrays.x))[: job.steps * job.batch_size]
         rows, epoch = tf.constant(indices), tf.constant(number)
         if self._jit:
-            loss, outputs, validated = self._call(rows, epoch)
+            losses, outputs, validated = self._call(rows, epoch)
             report(job.steps)
         else:
-            loss, outputs = self._in_parts(rows, epoch, report)
+            losses, outputs = self._in_parts(rows, epoch, report)
             validated = self._predict() if job.validation is not None else None
-        logs = self._logs_of(tf.gather(self._y, rows), outputs, loss / job.steps, False)
+        logs = self._logs_of(tf.gather(self._y, rows), outputs, losses, False)
         found = {name: float(value) for name, value in logs.items()}
         if validated is not None:
-            logs = self._logs_of(self._val_y, validated, tf.constant(0.0), True)
+            logs = self._logs_of(self._val_y, validated, tf.constant([0.0]), True)
             found |= {f"val_{name}": float(value) for name, value in logs.items()}
         return found
 
@@ -122,43 +122,44 @@ class Program:
         while done < self._job.steps:
             count = min(count, self._job.steps - done)
             start = time.perf_counter()
-            loss, output = self._some(rows, epoch, tf.constant(done), tf.constant(count))
-            losses.append(loss)
+            some, output = self._some(rows, epoch, tf.constant(done), tf.constant(count))
+            losses.append(some)
             outputs.append(output)
             done += count
             report(done)
             a_step = (time.perf_counter() - start) / count
             count = min(4 * count, max(1, int(REPORT_S / a_step)))
-        return tf.add_n(losses), tf.concat(outputs, 0)
+        return tf.concat(losses, 0), tf.concat(outputs, 0)
 
     def _epoch(self, rows: Any, epoch: Any) -> tuple[Any, Any, Any]:
         if self._flat is not None:
             self._flat.gather()
-        loss, outputs = self._train(rows, epoch, 0, self._job.steps)
+        losses, outputs = self._train(rows, epoch, 0, self._job.steps)
         if self._flat is not None:
             self._flat.scatter()
-        return loss, outputs, self._validate() if self._job.validation is not None else None
+        return losses, outputs, self._validate() if self._job.validation is not None else None
 
     def _train(self, rows: Any, epoch: Any, first: Any, count: Any) -> tuple[Any, Any]:
-        """Steps `first` to `first + count`; returns the sum of their losses, and the model's outputs."""
+        """Steps `first` to `first + count`; returns their losses, and the model's outputs."""
         import tensorflow as tf
 
         job = self._job
 
-        def body(step: Any, total: Any, outputs: Any) -> tuple[Any, Any, Any]:
+        def body(step: Any, losses: Any, outputs: Any) -> tuple[Any, Any, Any]:
             chosen = tf.slice(rows, [step * job.batch_size], [job.batch_size])
             x, y = self._images(tf.gather(self._x, chosen)), tf.gather(self._y, chosen)
             moment = tf.stack([tf.constant(job.seed % 2**31), epoch * job.steps + step])
             if job.augment is not None:
                 x = tf.ensure_shape(job.augment(x, moment), x.shape)
             loss, output = self._step(x, y, moment)
-            return step + 1, total + loss, outputs.write(step - first, output)
+            return step + 1, losses.write(step - first, loss), outputs.write(step - first, output)
 
         start = tf.convert_to_tensor(first)
         outputs = tf.TensorArray(tf.float32, count, element_shape=(job.batch_size, *job.model.output_shape[1:]))
-        state = (start, tf.constant(0.0), outputs)
-        _, total, outputs = tf.while_loop(lambda step, *_: step < first + count, body, state)
-        return total, outputs.concat()
+        losses = tf.TensorArray(tf.float32, count, element_shape=())
+        state = (start, losses, outputs)
+        _, losses, outputs = tf.while_loop(lambda step, *_: step < first + count, body, state)
+        return losses.stack(), outputs.concat()
 
     def _step(self, x: Any, y: Any, moment: Any) -> tuple[Any, Any]:
         """One step; returns the loss and the outputs, float32."""
@@ -216,11 +217,15 @@ class Program:
     def _lowered(self) -> contextlib.AbstractContextManager[None]:
         return self._lowering.active() if self._lowering is not None else contextlib.nullcontext()
 
-    def _measure(self, y: Any, outputs: Any, loss: Any, validating: bool) -> dict[str, Any]:
-        """The model's metrics, of all outputs at once."""
+    def _measure(self, y: Any, outputs: Any, losses: Any, validating: bool) -> dict[str, Any]:
+        """The model's metrics, of all outputs at once; `losses` are those of the steps, if it was trained on them."""
+        import tensorflow as tf
+
         model = self._job.model
         if validating:
             loss = model.compute_loss(x=None, y=y, y_pred=outputs, training=False)
+        else:
+            loss = tf.reduce_mean(losses)
         for metric in model.metrics:
             metric.reset_state()
         model._loss_tracker.update_state(loss)
@@ -231,7 +236,7 @@ class Program:
         """Makes the variables of loss and metrics, which Keras makes at the first batch, outside of the program."""
         import tensorflow as tf
 
-        self._measure(self._y[:1], tf.ones((1, *self._job.model.output_shape[1:])), tf.constant(0.0), True)
+        self._measure(self._y[:1], tf.ones((1, *self._job.model.output_shape[1:])), tf.constant([0.0]), True)
 
 
 def _padded(images: np.ndarray[Any, Any]) -> tuple[int, int, np.ndarray[Any, Any]]:

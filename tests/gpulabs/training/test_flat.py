@@ -39,7 +39,9 @@ def step_both(make, steps, scale=1.0, poison=()):
 
 
 def assert_same(theirs, ours):
-    for a, b in zip(theirs.variables + theirs.optimizer.variables, ours.variables + ours.optimizer.variables, strict=True):
+    for a, b in zip(
+        theirs.variables + theirs.optimizer.variables, ours.variables + ours.optimizer.variables, strict=True
+    ):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6, atol=1e-7, err_msg=a.path)
 
 
