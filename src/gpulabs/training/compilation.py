@@ -55,12 +55,18 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def scoped_flags(deterministic: bool = False) -> Iterator[None]:
-    """Compilations inside get our flags, those after it XLA's defaults; flags of the user's own win."""
+def scoped_flags(search: bool = False, deterministic: bool = False) -> Iterator[None]:
+    """Compilations inside get our flags, those after it XLA's defaults; flags of the user's own win.
+
+    Args:
+        search: Let XLA try the kernels of libraries: cuDNN's first guess may be a hundred times too slow.
+        deterministic: The same bits every time.
+    """
     users = os.environ.get("XLA_FLAGS", "")
-    chosen = {name: values for name, values in FLAGS.items() if name not in users}
-    if deterministic and "xla_gpu_exclude_nondeterministic_ops" not in users:
-        chosen["xla_gpu_exclude_nondeterministic_ops"] = ("true", "false")
+    flags_of = FLAGS | ({"xla_gpu_exclude_nondeterministic_ops": ("true", "false")} if deterministic else {})
+    if search:
+        flags_of.pop("xla_gpu_autotune_level")
+    chosen = {name: values for name, values in flags_of.items() if name not in users}
 
     def flags(which: int) -> str:
         return " ".join([users, RESET, *(f"--{name}={values[which]}" for name, values in chosen.items())]).strip()

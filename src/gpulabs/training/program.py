@@ -64,7 +64,7 @@ class Program:
         if not job.model.optimizer.built:
             job.model.optimizer.build(job.model.trainable_variables)
         self._flat = FlatOptimizer(job.model) if jit and can_flatten(job.model) else None
-        self._lowering = Lowering(job.model) if jit else None
+        self._lowering = Lowering(job.model, job.batch_size) if jit else None
         self._x, self._y = tf.constant(job.arrays.x), tf.constant(job.arrays.y)
         if job.validation is not None:
             self._parts, self._part, padded = _padded(job.validation.x)
@@ -109,7 +109,8 @@ class Program:
     def _call(self, rows: Any, epoch: Any) -> Any:
         if self._compiled:
             return self._whole(rows, epoch)
-        with scoped_flags(self._deterministic):
+        search = self._lowering is not None and self._lowering.leaves_convolutions
+        with scoped_flags(search, self._deterministic):
             steady_names()
             found = self._whole(rows, epoch)
         self._compiled = True
@@ -222,10 +223,7 @@ class Program:
         import tensorflow as tf
 
         model = self._job.model
-        if validating:
-            loss = model.compute_loss(x=None, y=y, y_pred=outputs, training=False)
-        else:
-            loss = tf.reduce_mean(losses)
+        loss = model.compute_loss(x=None, y=y, y_pred=outputs, training=False) if validating else tf.reduce_mean(losses)
         for metric in model.metrics:
             metric.reset_state()
         model._loss_tracker.update_state(loss)

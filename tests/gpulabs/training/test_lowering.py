@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gpulabs.training import lowering
+from gpulabs.training import arithmetic, lowering
 
 
 def with_gradients(function, *arguments):
@@ -33,7 +33,7 @@ def test_convolutions_are_tensorflows(shape, padding, kind, tolerance):
     random = tf.random.Generator.from_seed(1)
     x, kernel = random.normal((2, h, w, c)), random.normal((size, size, c, k))
 
-    found = with_gradients(lambda a, b: lowering.convolve(a, b, padding), tf.cast(x, kind), tf.cast(kernel, kind))
+    found = with_gradients(lambda a, b: arithmetic.convolve(a, b, padding), tf.cast(x, kind), tf.cast(kernel, kind))
 
     expected = with_gradients(lambda a, b: tf.nn.conv2d(a, b, 1, padding.upper()), x, kernel)
     assert_close(found, expected, tolerance)
@@ -43,7 +43,7 @@ def test_convolutions_are_tensorflows(shape, padding, kind, tolerance):
 def test_pooling_and_its_gradient_are_tensorflows_also_among_equals(size):
     x = tf.nn.relu(tf.round(tf.random.Generator.from_seed(2).normal((2, size, size, 3))))
 
-    found = with_gradients(lowering.halve, x)
+    found = with_gradients(arithmetic.halve, x)
 
     assert_close(found, with_gradients(lambda a: tf.nn.max_pool2d(a, 2, 2, "VALID"), x), 0.0)
 
@@ -52,7 +52,7 @@ def test_normalization_is_tensorflows_also_far_from_zero():
     random = tf.random.Generator.from_seed(3)
     x, gamma, beta = random.normal((6, 5, 5, 3)) + 300.0, random.normal((3,)), random.normal((3,))
 
-    found = with_gradients(lambda *a: lowering.normalize(*a, tf.fill((3,), 299.0), 1e-3)[0], x, gamma, beta)
+    found = with_gradients(lambda *a: arithmetic.normalize(*a, tf.fill((3,), 299.0), 1e-3)[0], x, gamma, beta)
 
     def theirs(x, gamma, beta):
         mean, variance = tf.nn.moments(x, [0, 1, 2])
@@ -63,7 +63,7 @@ def test_normalization_is_tensorflows_also_far_from_zero():
 
 def test_masks_are_even_and_differ_between_steps_and_layers():
     draw = [
-        lowering.hashed_uniform((400, 250), tf.constant(key, tf.uint32), stream).numpy() / 2**32
+        arithmetic.hashed_uniform((400, 250), tf.constant(key, tf.uint32), stream).numpy() / 2**32
         for key, stream in ((1, 0), (2, 0), (1, 1))
     ]
 
@@ -77,7 +77,7 @@ def test_masks_are_even_and_differ_between_steps_and_layers():
 
 def test_layers_are_changed_inside_and_as_before_after_it(make_model, stripes):
     model = make_model()
-    changed = lowering.Lowering(model)
+    changed = lowering.Lowering(model, 4)
     x = tf.constant(stripes.x[:4], tf.float32)
     before = model(x, training=False)
 
@@ -107,4 +107,16 @@ def test_what_it_does_not_know_it_leaves_to_keras():
         ]
     )
 
-    assert not lowering.Lowering(model)._calls
+    found = lowering.Lowering(model, 4)
+
+    assert not found._calls
+    assert found.leaves_convolutions
+
+
+@pytest.mark.parametrize(("batch_size", "is_ours"), [(128, True), (4096, False)])
+def test_large_convolutions_stay_with_cudnn(batch_size, is_ours):
+    model = keras.Sequential([keras.Input((32, 32, 32)), keras.layers.Conv2D(32, 3)])
+
+    found = lowering.Lowering(model, batch_size)
+
+    assert (bool(found._calls), found.leaves_convolutions) == (is_ours, not is_ours)
