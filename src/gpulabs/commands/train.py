@@ -45,7 +45,7 @@ def train(request: Request, as_json: bool) -> int:
     images = _images(request.data)
     terminal.complain(devices.header().line()) if not as_json else None
     model = _model(request, images)
-    clock = _clock()
+    clock = epoch_clock()
     start = time.perf_counter()
     try:
         with redirect_stdout(sys.stderr):
@@ -150,7 +150,8 @@ def _tensorboard(folder: Path) -> Any:
     return keras.callbacks.TensorBoard(folder)
 
 
-def _clock() -> Any:
+def epoch_clock() -> Any:
+    """Returns a callback whose `seconds` are those of the epochs."""
     import keras
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
