@@ -14,25 +14,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder import formulas
+from autograder import drawing, questions
 from autograder.case_inputs import inputs
 from autograder.evidence import Case
-from autograder.rubric import ARGUMENT_VALUES, CaseSpec, Item, Rubric, Task
-from autograder.toml_table import Range
+from autograder.rubric import CaseSpec, Item, Rubric, Task
 from gpulabs import convolution
 from gpulabs.errors import BadInputError, GraderError, RubricError
 
-__all__ = ["EXACT_VALUES", "draw", "exact", "expected_values", "inputs", "reference"]
+__all__ = ["EXACT_VALUES", "draw", "exact", "inputs", "reference"]
 
 TARGETS = ("gpu", "simulator")
 EXACT_VALUES = ("integers", "impulse", "photo")  # inputs whose every result is a whole number below 2**24
 _EXACT_LIMIT = 2**24
-_UNIFORM_TRIES = 20  # to find H != W; enough for any range of two or more sizes
 
 
 def draw(rubric: Rubric, seed: int, target: str, tasks: Collection[str] | None = None) -> tuple[Case, ...]:
@@ -95,24 +92,6 @@ def reference(case: Case) -> NDArray[np.float32]:
     return convolution.conv2d(x, w, case.stride, case.padding).astype(np.float32, copy=False)
 
 
-def expected_values(case: Case) -> float:
-    """Computes what a plain function must return for a case of `flops`, `bytes`, `roof` or one of `formulas`.
-
-    Raises:
-        GraderError: The case has no single right value (`launch`), or passes arrays.
-    """
-    if case.values == "flops":
-        return convolution.flops(*case.arguments)
-    if case.values == "bytes":
-        return convolution.min_bytes(*case.arguments)
-    if case.values == "roof":
-        intensity, peak_gflops, bandwidth_gb_s = case.arguments
-        return float(min(peak_gflops, intensity * bandwidth_gb_s))
-    if case.values in formulas.ANSWERS:
-        return formulas.ANSWERS[case.values](*case.arguments)
-    raise GraderError(f"case {case.id}: {case.values} has no single expected value")
-
-
 def _draw_item(task: Task, item: Item, seed: int, place: tuple[int, int], target: str) -> list[Case]:
     drawn: list[Case] = []
     for number, spec in enumerate(item.cases):
@@ -136,18 +115,19 @@ def _draw_case(
     task: Task, item: Item, case_id: str, spec: CaseSpec, rng: np.random.Generator, turn: tuple[int, int]
 ) -> Case:
     index, stride = turn
-    if spec.values in ARGUMENT_VALUES:
-        arguments = _draw_arguments(spec, index, rng)
+    if question := questions.ALL.get(spec.values):
+        arguments = question.draw(rng, index, spec)
         function = item.function or task.functions[0]
-        return Case(case_id, task.id, item.id, function, values=spec.values, arguments=arguments)
-    size = _draw_sizes(spec, index, rng)
+        seed = int(rng.integers(2**63)) if question.rig else 0
+        return Case(case_id, task.id, item.id, function, values=spec.values, seed=seed, arguments=arguments)
+    size = drawing.sizes(spec, index, rng)
     r_max, s_max = spec.r[1], spec.s[1]
     if spec.padding == "valid":
         r_max, s_max = min(r_max, size["h"]), min(s_max, size["w"])
-    if _is_smallest(spec, index):
+    if drawing.is_smallest(spec, index):
         r, s = r_max, s_max
     else:
-        r, s = _uniform(rng, (spec.r[0], r_max)), _uniform(rng, (spec.s[0], s_max))
+        r, s = drawing.uniform(rng, (spec.r[0], r_max)), drawing.uniform(rng, (spec.s[0], s_max))
     shapes = (size["n"], size["h"], size["w"], size["c"]), (r, s, size["c"], size["k"])
     return _array_case(task, item, case_id, spec.values, shapes, stride, spec.padding, rng)
 
@@ -173,55 +153,5 @@ def _further(task: Task, function: str) -> list[str]:
     return names[2:]
 
 
-def _draw_sizes(spec: CaseSpec, index: int, rng: np.random.Generator) -> dict[str, int]:
-    """Draws n, h, w, c and k: smallest, awkward or uniform, as the module says."""
-    if _is_smallest(spec, index):
-        size = {"n": spec.n[0], "h": spec.h[0], "w": spec.w[0]}
-    elif spec.count > 1 and index == 1:
-        size = {"n": spec.n[1], "h": _prime(rng, spec.h), "w": _prime(rng, spec.w)}
-        for _ in range(_UNIFORM_TRIES):
-            if size["h"] != size["w"]:
-                break
-            size["w"] = _prime(rng, spec.w)
-    else:
-        size = {"n": _uniform(rng, spec.n), "h": _uniform(rng, spec.h), "w": _uniform(rng, spec.w)}
-        for _ in range(_UNIFORM_TRIES):
-            if size["h"] != size["w"]:
-                break
-            size["w"] = _uniform(rng, spec.w)
-    return size | {"c": _uniform(rng, spec.c), "k": _uniform(rng, spec.k)}
-
-
-def _draw_arguments(spec: CaseSpec, index: int, rng: np.random.Generator) -> tuple[Any, ...]:
-    if spec.values == "launch":
-        size = _draw_sizes(spec, index, rng)
-        return size["n"], size["h"], size["w"], size["k"]
-    if spec.values == "roof":
-        # Under the sloping part of the roof and under its flat part in turn.
-        peak_gflops, bandwidth_gb_s = 10.0 * _uniform(rng, (300, 7000)), float(_uniform(rng, (150, 3500)))
-        of_ridge = rng.uniform(0.05, 0.8) if index % 2 == 0 else rng.uniform(1.25, 10.0)
-        return round(float(of_ridge * peak_gflops / bandwidth_gb_s), 2), peak_gflops, bandwidth_gb_s
-    if spec.values in formulas.DRAWS:
-        return formulas.DRAWS[spec.values](rng, index)
-    n, h, w = _uniform(rng, (1, 128)), _uniform(rng, (8, 64)), _uniform(rng, (8, 64))
-    c, k, r, s = _uniform(rng, (1, 64)), _uniform(rng, (1, 128)), _uniform(rng, (1, 7)), _uniform(rng, (1, 7))
-    x_shape, w_shape, y_shape = (n, h, w, c), (r, s, c, k), (n, h - r + 1, w - s + 1, k)
-    return (y_shape, w_shape) if spec.values == "flops" else (x_shape, w_shape, y_shape)
-
-
-def _is_smallest(spec: CaseSpec, index: int) -> bool:
-    return spec.count > 1 and index == 0
-
-
 def _random(seed: int, *place: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
-
-
-def _uniform(rng: np.random.Generator, limits: Range) -> int:
-    return int(rng.integers(limits[0], limits[1], endpoint=True))
-
-
-def _prime(rng: np.random.Generator, limits: Range) -> int:
-    """Draws an odd prime within the limits, or any size where there is none."""
-    primes = [p for p in range(max(3, limits[0]), limits[1] + 1) if all(p % d for d in range(2, int(p**0.5) + 1))]
-    return int(rng.choice(primes)) if primes else _uniform(rng, limits)

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from autograder.curve import MIN_GAP, CurveDecision, Standing, decide_curve
 from autograder.evidence import FaultKind, Race, Resources
-from autograder.judge import Verdict, lost, withheld
 from autograder.result import Status
 from autograder.rubric import Item
+from autograder.verdict import Verdict, lost, withheld
 
 
 class Decision(Protocol):

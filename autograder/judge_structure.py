@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.evidence import Kernel, Plan, Resources, Structure
-from autograder.judge import Verdict
 from autograder.result import Status
 from autograder.rubric import Item
+from autograder.verdict import Verdict
 
 SHARED_SHARE = 2 / 3
 """Of the multiply-adds that have a factor from shared memory. A kernel whose tile is real has all of them, a

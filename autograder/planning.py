@@ -16,7 +16,7 @@ from typing import Any
 
 from autograder import isolation
 from autograder.evidence import Case, Fault, FaultKind, Kernel, Measurement, Outcome, Plan, PlanSet, decode, encode
-from autograder.isolation import Ending, Limits
+from autograder.isolation import Ending, Limits, Peer
 from autograder.program import Program
 from gpulabs.errors import BadInputError, GraderError
 
@@ -93,6 +93,7 @@ def plan(
     tier: str | None = None,
     quiet_s: float | None = None,
     stop: threading.Event | None = None,
+    desk: Peer | None = None,
 ) -> dict[str, PlanSet]:
     """Records and compiles what every task's host functions launch.
 
@@ -103,6 +104,7 @@ def plan(
         tier: Isolation tier; the strongest that works by default.
         quiet_s: Seconds without an event after which the worker is stopped; `QUIET_S` by default.
         stop: Set by another thread to end the work early; what comes back then is worthless.
+        desk: What answers the calls of functions that are given some; see `autograder.rigs`.
 
     Returns:
         A plan set for each task, with faults where planning failed.
@@ -110,7 +112,7 @@ def plan(
     Raises:
         GraderError: The worker could not run at all.
     """
-    found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop)
+    found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop, desk)
     for task in tasks:
         found[task.program.task].faults += _missing(task, found[task.program.task])
     return {
@@ -157,6 +159,7 @@ def _work(
     tier: str | None,
     quiet_s: float | None,
     stop: threading.Event | None,
+    desk: Peer | None = None,
 ) -> tuple[dict[str, _Found], bool]:
     quiet_s = QUIET_S if quiet_s is None else quiet_s
     found = {
@@ -173,12 +176,13 @@ def _work(
             "mode": mode,
             "compute_capability": list(cc),
             "limits": {"host_s": HOST_S, "kernel_s": KERNEL_S},
+            "rigs": desk is not None,
             "tasks": [_request(task) for task in asked],
         }
         isolation.write_new(folder / "request.json", json.dumps(request).encode())
         # CPU limits of a whole class's worst case: every task may use its time-outs once.
         limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
-        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, stop=stop)
+        ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, stop=stop, peer=desk)
         if stop and stop.is_set():
             break
         last, flags = _read(events, found, {task.program.task: task for task in asked})
@@ -190,7 +194,7 @@ def _work(
             if not flags["begun"] and (mode == "simulate" or not _starts(folder, tier)):
                 said = (ending.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
                 raise GraderError(f"the worker did not start ({ending.how}, status {ending.status}): {said}")
-            _blame(found, pending, last, ending)
+            _blame(found, pending, last, ending, desk.broken if desk else "")
         if attempt > 2 * len(tasks) + 2:
             raise GraderError(
                 f"the {mode} worker was restarted {attempt} times and never finished: {ending.stderr[-300:]}"
@@ -323,7 +327,9 @@ def _clipped(fault: Fault) -> Fault:
     return dataclasses.replace(fault, message=" ".join(fault.message[:MAX_MESSAGE].split()))
 
 
-def _blame(found: dict[str, _Found], pending: Sequence[TaskRequest], last: dict[str, Any], ending: Ending) -> None:
+def _blame(
+    found: dict[str, _Found], pending: Sequence[TaskRequest], last: dict[str, Any], ending: Ending, breach: str
+) -> None:
     """Says what ended a worker early, and which task pays for it; where the record is wiped, the first of them."""
     waiting = [task.program.task for task in pending if not found[task.program.task].over]
     if len(waiting) < len(pending) and last.get("task") not in waiting:
@@ -334,6 +340,8 @@ def _blame(found: dict[str, _Found], pending: Sequence[TaskRequest], last: dict[
     if ending.how in ("quiet", "late"):
         kind = FaultKind.KERNEL_TIMEOUT if last.get("stage") == "kernel" else FaultKind.HOST_TIMEOUT
         text = f"{task}: {where} gave no sign of progress{case} and was stopped: look for a loop that never ends."
+    elif ending.how == "channel":
+        kind, text = FaultKind.REJECTED, f"{task}: {where} {breach} and was stopped{case}."
     elif ending.how in EXCESS:
         kind, text = EXCESS[ending.how]
         text = f"{task}: {where} {text}{case}."

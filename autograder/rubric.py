@@ -15,18 +15,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from autograder import questions
 from autograder.toml_table import Range, Table
 from gpulabs.errors import RubricError
 
 TASK_KINDS = ("kernel", "function")
 ITEM_KINDS = (
-    "exact", "close", "coalescing", "structure", "speedup", "speed_curve", "cpu_speedup", "covers", "warps", "tight",
-    "values",
+    "exact", "close", "coalescing", "structure", "speedup", "speed_curve", "cpu_speedup", "values",
 )  # fmt: skip
 TIMED_KINDS = ("speedup", "speed_curve")
 """Items with a workload, which is raced on a GPU."""
 ARRAY_VALUES = ("integers", "normals", "impulse", "photo", "special")
-ARGUMENT_VALUES = ("launch", "flops", "bytes", "roof", "tile_bytes", "reads_saved", "banks", "occupancy")
 LIMITS = (
     "must_use_shared", "min_barriers", "min_products_per_load", "min_load_bits_global", "min_load_bits_shared",
     "max_spill_bytes", "max_stack_bytes", "max_fp64",
@@ -50,12 +49,9 @@ _ITEM_KEYS: dict[str, tuple[str, ...]] = {  # what an item of each kind must say
     "structure": (),
     "speed_curve": ("workload", "low", "high", "curve"),
     "cpu_speedup": ("baseline", "threshold"),
-    "covers": ("case",),
-    "warps": ("case",),
-    "tight": ("case", "threshold"),
     "values": ("case", "function"),
 }
-_OPTIONAL: dict[str, tuple[str, ...]] = {"speed_curve": ("max_relative_error",)}
+_OPTIONAL: dict[str, tuple[str, ...]] = {"speed_curve": ("max_relative_error",), "values": ("threshold",)}
 
 
 @dataclass(frozen=True)
@@ -63,10 +59,10 @@ class CaseSpec:
     """What some cases of an item are drawn from.
 
     Attributes:
-        values: How inputs are drawn, one of `ARRAY_VALUES` or `ARGUMENT_VALUES`.
+        values: How inputs are drawn, one of `ARRAY_VALUES`, or a question of `autograder.questions`.
         count: How many cases.
         n: Images, an inclusive range; the same for height h, width w, channels in c and out k, filter r x s.
-            For `launch`, h and w are those of the output.
+            A question may draw from them what it likes.
         stride: The strides to choose from.
         padding: `same` or `valid`.
         gpu: The same, as it is on a GPU, where larger shapes are affordable; None if nothing changes.
@@ -118,7 +114,7 @@ class Item:
         cases: What its cases are drawn from.
         workloads: What a speed item is timed at.
         baseline: What a speed item is compared with.
-        threshold: The least speedup; for `tight`, the least share of threads that have an output.
+        threshold: The least speedup; what else a question measures with it.
         low: Rung of the ladder where a `speed_curve` begins.
         high: Rung where it ends.
         curve: Its steps: (position between the rungs, points).
@@ -301,6 +297,13 @@ def _item(table: Table) -> Item:
             for key in ("threshold", "max_relative_error", "max_sectors_per_load", "max_sectors_per_store")
         },
     )
+    for spec in item.cases:
+        question = questions.ALL.get(spec.values)
+        if (question is None) == (kind == "values"):
+            raise table.fail("case", f"an item of kind {kind!r} can't ask {spec.values!r}")
+        for key in question.needs if question else ():
+            if getattr(item, key) is None:
+                raise table.fail(key, f"missing: {spec.values} needs it")
     table.close()
     if item.curve and item.curve[-1][1] != item.points:
         raise table.fail("curve", f"its last step gives {item.curve[-1][1]:g} points, the item {item.points:g}")
@@ -322,7 +325,7 @@ def _limits(table: Table) -> dict[str, float]:
 def _case(table: Table) -> CaseSpec:
     dimensions: dict[str, Any] = {key: table.range(key) for key in DIMENSIONS}
     spec = CaseSpec(
-        values=table.text("values", ARRAY_VALUES + ARGUMENT_VALUES),
+        values=table.text("values", (*ARRAY_VALUES, *questions.ALL)),
         count=table.count("count"),
         stride=table.counts("stride", [1]),
         padding=table.text("padding", PADDINGS, "valid"),

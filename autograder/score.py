@@ -19,22 +19,21 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autograder import judge
+from autograder import judge, questions
 from autograder.calibration import review
 from autograder.evidence import Case, Fault, FaultKind, Measurement, Outcome, PlanSet, Resources, Structure
-from autograder.judge import Verdict, withheld
-from autograder.judge_functions import judge_launch, judge_value
 from autograder.judge_speed import Decide, judge_cpu, judge_curve, judge_race
 from autograder.judge_structure import judge_structure
 from autograder.result import ItemScore, Status
+from autograder.rigs import Log
 from autograder.rubric import TIMED_KINDS, Item, Rubric, Task
+from autograder.verdict import Verdict, of_fault, withheld
 
 NEEDS_GPU = "Needs a GPU: this machine judges answers, not speed."
 _MAX_REASON = 900
 NEEDS_COMPILER = "Needs the CUDA compiler libraries: this machine has none, and the compiled code decides."
 _SPEED_KINDS = (*TIMED_KINDS, "cpu_speedup")
 _STOPPERS = (FaultKind.KERNEL_TIMEOUT, FaultKind.OUT_OF_MEMORY)
-_LAUNCH_KINDS = ("covers", "warps", "tight")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ class TaskEvidence:
         faults: Further faults of the submission: from validation, from assembly.
         oracle_failure: Why there is no oracle; withholds what needs it.
         failure: Why a stage of the grader failed; withholds whatever isn't lost already.
+        logs: What the rigs of a function task saw, by case id.
+        pending: Why a case can't be asked here, by case id.
         yardstick: What is known of this GPU.
     """
 
@@ -71,6 +72,8 @@ class TaskEvidence:
     faults: tuple[Fault, ...] = ()
     oracle_failure: str = ""
     failure: str = ""
+    logs: Mapping[str, Log] = field(default_factory=dict)
+    pending: Mapping[str, str] = field(default_factory=dict)
     yardstick: review.Yardstick = review.UNKNOWN
 
 
@@ -103,13 +106,18 @@ def score(rubric: Rubric, task: Task, evidence: TaskEvidence, decide: Decide) ->
 def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdict:
     """Judges one case of an item that isn't about speed."""
     plan = next((plan for plan in evidence.plans.plans if plan.case == case.id), None)
+    log = evidence.logs.get(case.id, Log())
+    if log.failure:  # first of all: what the function then did is not its fault
+        return withheld(log.failure)
     fault = _fault_of(task, case, evidence, planned=plan is not None)
     if fault is not None:
-        return judge.of_fault(fault)
+        return of_fault(fault)
     if task.kind == "function":
+        if case.id in evidence.pending:
+            return Verdict(Status.PENDING, evidence.pending[case.id])
         if plan is None:
             return withheld(evidence.failure or f"{case.function} wasn't called for case {case.id}")
-        return (judge_launch if item.kind in _LAUNCH_KINDS else judge_value)(item, case, plan.value)
+        return questions.judge(item, case, plan.value, log)
     simulated = item.kind == "coalescing" and evidence.simulated is not None
     measurement, outputs = (
         (evidence.simulated, evidence.simulated_outputs) if simulated else (evidence.measurement, evidence.outputs)
@@ -118,7 +126,7 @@ def _judge(task: Task, item: Item, case: Case, evidence: TaskEvidence) -> Verdic
     if outcome is None:
         stopped = _stopped_by(measurement)
         if stopped is not None:
-            return judge.of_fault(stopped)
+            return of_fault(stopped)
         return withheld(evidence.failure or f"case {case.id} wasn't run")
     if outcome.pending:
         return Verdict(Status.PENDING, outcome.pending)
@@ -218,7 +226,7 @@ def _judge_structure(
     for case in cases:
         fault = _fault_of(task, case, evidence, planned=case.id in plans)
         if fault is not None:
-            return judge.of_fault(fault)
+            return of_fault(fault)
     if gate := _answers_gate(task, verdicts, "The compiled code"):
         return gate
     if not evidence.plans.compiled:

@@ -13,9 +13,9 @@ from autograder.calibration.record import Calibration
 from autograder.calibration.trust import off_calibration
 from autograder.decision import MARGIN
 from autograder.evidence import Race
-from autograder.judge import Verdict, withheld
 from autograder.result import ItemScore, Status
 from autograder.rubric import Item
+from autograder.verdict import Verdict, withheld
 from gpulabs.devices import DeviceHeader
 from gpulabs.roofline import Roof, known_roof
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from autograder.isolation.files import clear, read_regular, write_new
 from autograder.isolation.limits import Limits
+from autograder.isolation.peer import Peer
 from autograder.isolation.probe import VARIABLE, choose, tier
 from autograder.isolation.process import Ending, require_posix, run_in
 from autograder.isolation.tiers import AUTO, NAMES, Tier
@@ -33,6 +34,7 @@ __all__ = [
     "VARIABLE",
     "Ending",
     "Limits",
+    "Peer",
     "Tier",
     "choose",
     "clear",
@@ -55,6 +57,7 @@ def run(
     stop: threading.Event | None = None,
     request: bytes = b"",
     extra: Sequence[Path] = (),
+    peer: Peer | None = None,
 ) -> Ending:
     """Runs `python -m MODULE FOLDER` and waits for it.
 
@@ -67,6 +70,7 @@ def run(
         stop: Ends the worker when another thread sets it.
         request: What it finds on standard input.
         extra: Further folders to read and import from.
+        peer: What answers it, over its standard input and output.
 
     Returns:
         How it ended. Never raises for what the worker does.
@@ -76,4 +80,5 @@ def run(
     """
     # -P: nothing that an earlier worker left in the folder may be imported.
     command = [sys.executable, "-s", "-P", "-m", module, str(folder.resolve())]
-    return run_in(tier(tier_name), command, folder, limits, signs=signs, stop=stop, request=request, extra=extra)
+    chosen = tier(tier_name)
+    return run_in(chosen, command, folder, limits, signs=signs, stop=stop, request=request, extra=extra, peer=peer)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import IO, Any
 
 from autograder.isolation import bubblewrap, landlock, launcher, limits, seccomp, view, watch
 from autograder.isolation.limits import Limits
+from autograder.isolation.peer import Line, Peer
 from autograder.isolation.tiers import MEDIUM, STRONG, Tier
 from gpulabs.errors import MissingError
 
@@ -40,8 +42,8 @@ class Ending:
     """How a worker ended.
 
     Attributes:
-        how: `done`, `failed`, `quiet` (no progress), `late` (wall time), or the limit that all its processes
-            together exceeded: `memory`, `processes`, `disk`.
+        how: `done`, `failed`, `quiet` (no progress), `late` (wall time), `channel` (its peer would have no more of
+            it), or the limit that all its processes together exceeded: `memory`, `processes`, `disk`.
         status: Exit status; 128 + n for signal n.
         stderr: The end of what it wrote to standard error.
         output: What it wrote to standard output.
@@ -73,6 +75,7 @@ def run_in(
     stop: threading.Event | None = None,
     request: bytes = b"",
     extra: Sequence[Path] = (),
+    peer: Peer | None = None,
 ) -> Ending:
     """Runs a command in a tier and waits for it.
 
@@ -85,6 +88,7 @@ def run_in(
         stop: Ends the worker when another thread sets it.
         request: What it finds on standard input.
         extra: Further folders to read and import from.
+        peer: What answers it: then its standard input and output are a line to that.
 
     Returns:
         How it ended. Never raises for what the worker does.
@@ -94,16 +98,23 @@ def run_in(
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         source.write(request)
         source.seek(0)
-        process = subprocess.Popen(
-            launch_line(tier, command, folder, limits, extra),
-            stdin=source if request else subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            cwd=folder,
-            env=view.environment(folder, extra),
-            start_new_session=True,
-        )
-        how = _wait(process, watch.Watch(process.pid, folder, (out, err), limits), signs, stop)
+        line = Line(peer) if peer else None
+        try:
+            process = subprocess.Popen(
+                launch_line(tier, command, folder, limits, extra),
+                stdin=line.stdin if line else source if request else subprocess.DEVNULL,
+                stdout=line.stdout if line else out,
+                stderr=err,
+                cwd=folder,
+                env=view.environment(folder, extra),
+                start_new_session=True,
+            )
+            if line:
+                line.start()
+            how = _wait(process, watch.Watch(process.pid, folder, (out, err), limits), signs, stop, peer)
+        finally:
+            if line:
+                line.end()
         out.seek(0)
         return Ending(how, process.returncode, _tail(err), out.read(MAX_OUTPUT))
 
@@ -133,16 +144,23 @@ def launch_line(
 
 
 def _wait(
-    process: subprocess.Popen[bytes], watched: watch.Watch, signs: Path | None, stop: threading.Event | None
+    process: subprocess.Popen[bytes],
+    watched: watch.Watch,
+    signs: Path | None,
+    stop: threading.Event | None,
+    peer: Peer | None,
 ) -> str:
     limit = watched.limits
-    started = last_sign = time.monotonic()
+    started = last_sign = _own_time(peer)
     seen = -1
     try:
         while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return "done" if process.wait(timeout=LOOK_S) == 0 else "failed"
-            now = time.monotonic()
+            _until_end(process, LOOK_S)
+            if (status := process.poll()) is not None:
+                return "done" if status == 0 else "failed"
+            if peer and peer.broken:
+                return "channel"
+            now = _own_time(peer)
             size = _size(signs)
             if size != seen:
                 seen, last_sign = size, now
@@ -156,6 +174,27 @@ def _wait(
         # All of it, so that nothing a submission started stays behind.
         watch.end(process.pid)
         process.wait()
+
+
+def _own_time(peer: Peer | None) -> float:
+    """A clock that stands while the worker waits for its peer."""
+    return time.monotonic() - (peer.taken_s() if peer else 0.0)
+
+
+def _until_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Sleeps until a process ends, or so long; `Popen.wait` would wake up five times meanwhile to look."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not Linux, or an old one
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(1000 * seconds)
+    finally:
+        os.close(descriptor)
 
 
 def _size(signs: Path | None) -> int:

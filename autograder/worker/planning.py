@@ -10,6 +10,7 @@ import numpy as np
 
 from autograder.evidence import Case, Fault, FaultKind, Plan
 from autograder.worker.cells import host_fault, time_limit
+from autograder.worker.channel import Channel
 from autograder.worker.compiling import CompileError
 from autograder.worker.recorder import Recorder
 from autograder.worker.symbolic import SymbolicArray
@@ -44,11 +45,21 @@ def plan_kernel_case(function: Callable[..., Any], case: Case, recorder: Recorde
     return Plan(case.id, tuple(recorder.arrays), tuple(recorder.launches), result.index)
 
 
-def plan_value_case(function: Callable[..., Any], case: Case, seconds: float) -> Plan | Fault:
-    """Calls a plain function and keeps the numbers that it returns."""
+def plan_value_case(
+    function: Callable[..., Any], case: Case, seconds: float, channel: Channel | None = None
+) -> Plan | Fault:
+    """Calls a plain function and keeps the numbers that it returns.
+
+    Args:
+        function: The student's function.
+        case: Its arguments.
+        seconds: Limit for the call, without what the grader's rig takes.
+        channel: The line to the rigs that stand behind arguments.
+    """
     try:
-        with time_limit(seconds):
-            value = _plain(function(*case.arguments), [0], 0)
+        rig = channel.rig(case) if channel else contextlib.nullcontext(case.arguments)
+        with rig as arguments, time_limit(seconds):
+            value = _plain(function(*arguments), [0], 0)
     except BaseException as error:
         return host_fault(case.function, case.id, error, seconds)
     if isinstance(value, _Odd):

@@ -56,7 +56,7 @@ from numba import cuda
 from gpulabs.notebook import attempt, compare, measure, recorded
 from gpulabs.occupancy import LIMITS
 from gpulabs.plots import bank_map, halo_map, ladder_bars, occupancy_bars, register_map, roofline
-from gpulabs.roofline import roof_for
+from gpulabs.roofline import TENSOR_KERNELS, roof_for, tensor_peak_gflops
 
 # %% [markdown]
 # ## Where you start
@@ -838,14 +838,16 @@ ladder_bars(bars, title="Your kernels" if lab.gpu else "Our kernels, recorded on
 
 # %% [markdown]
 # And under the roof. All rungs do the same convolution, so all have the same intensity: the fewest bytes don't change, only how
-# well the cores are fed.
+# well the cores are fed. Tensor cores have a roof of their own.
 
 # %%
 from gpulabs.convolution import flops, min_bytes
 
 x_shape, w_shape, y_shape = (64, 58, 58, 64), (3, 3, 64, 64), (64, 56, 56, 64)
 intensity = flops(y_shape, w_shape) / min_bytes(x_shape, w_shape, y_shape)
-roofline(roof_for(lab.gpu), {kernel: (intensity, gflops) for kernel, gflops in bars.items()})
+roof = roof_for(lab.gpu)
+points = {kernel: (intensity, gflops) for kernel, gflops in bars.items()}
+roofline(roof, points, tensor_peak_gflops(roof.name), TENSOR_KERNELS)
 
 # %% [markdown]
 # **Explain.** Which step gained most, and which of your predictions was furthest off?

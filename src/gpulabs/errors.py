@@ -9,6 +9,7 @@
     |   +-- MissingPackageError  an optional package; the message holds the pip command
     |   +-- MissingGpuError      a step that only a GPU can do
     +-- DataError                a data file that is there but damaged
+    +-- OutOfMemory              what was tried does not fit into memory; something smaller may
     +-- GraderError              the grader itself failed: points are withheld, never lost
 
 A message says what was wrong, where, and what to do, in one line. Libraries raise; only the
@@ -60,6 +61,20 @@ class DataError(GpulabsError):
     """A data file that is there but damaged."""
 
     exit_code = ExitCode.BAD_INPUT
+
+
+class OutOfMemory(GpulabsError):
+    """What was tried does not fit into memory; something smaller may.
+
+    Attributes:
+        detail: What the allocator or the system said, where there is one.
+    """
+
+    exit_code = ExitCode.OUT_OF_MEMORY
+
+    def __init__(self, message: str = "out of memory", detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class GraderError(GpulabsError):

@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from autograder import isolation, planning
+from autograder import isolation, planning, questions
 from autograder.evidence import ArraySpec, Case, Fault, FaultKind, Kernel, Measurement, Outcome, Plan, encode
 from autograder.inspection import inspect
 from autograder.isolation import Ending
-from autograder.judge_functions import judge_launch, judge_value
 from autograder.launch.parent import _write_cubins
 from autograder.program import Program
 from autograder.result import Status
+from autograder.rigs import Log
 from autograder.rubric import load
 from gpulabs.errors import GraderError
 
@@ -131,16 +131,12 @@ def test_a_kernels_key_is_no_path(tmp_path):
 def test_odd_values_of_plain_functions_are_wrong_and_no_more(tmp_path, value):
     got, _, _ = read(tmp_path, event("plan", plan=altered(PLAN, value=value)))
     rubric = load("lab1")
-    for task, item_of, judged in (
-        ("launch_config", "covers", judge_launch),
-        ("roofline", "values", judge_value),
+    for task, values, arguments in (
+        ("launch_config", "launch_covers", (1, 4, 4, 8)),
+        ("roofline", "flops", ((1, 3, 3, 1), (1, 1, 1, 1))),
     ):
-        item = next(item for item in rubric.task(task).items if item.kind == item_of)
-        values = "flops" if judged is judge_value else "integers"
-        arguments = ((1, 3, 3, 1), (1, 1, 1, 1)) if judged is judge_value else (1, 4, 4, 8)
-        verdict = judged(
-            item, dataclasses.replace(CASE, task=task, values=values, arguments=arguments), got.plans[0].value
-        )
+        case = dataclasses.replace(CASE, task=task, values=values, arguments=arguments)
+        verdict = questions.judge(rubric.task(task).items[0], case, got.plans[0].value, Log())
         assert verdict.status is Status.LOST
 
 

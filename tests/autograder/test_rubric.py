@@ -119,6 +119,9 @@ def test_an_unknown_lab_is_refused_with_the_list():
         ('id = "photo"', 'id = "exact"', "used twice"),
         ('short = "lab1"', 'short = "lab7"', "lab.short"),
         ('function = "count_flops"\n', 'function = "count_flop"\n', "'count_flop' is none of"),
+        ('values = "impulse"', 'values = "flops"', "item exact: case: .* can't ask 'flops'"),
+        ('values = "flops"', 'values = "integers"', "item flops: case: .* can't ask 'integers'"),
+        ("threshold = 0.25\n", "", "item tight: threshold: missing: launch_tight needs it"),
         ("[lab]", "[lab", "not TOML"),
     ],
 )

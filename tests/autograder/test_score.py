@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from autograder import cases, rubric
+from autograder import cases, questions, rubric
 from autograder.calibration import review
 from autograder.evidence import (
     Coalescing,
@@ -22,6 +22,7 @@ from autograder.evidence import (
     Resources,
 )
 from autograder.result import Status
+from autograder.rigs import Log
 from autograder.score import TaskEvidence, score
 from gpulabs.roofline import Roof
 
@@ -315,14 +316,14 @@ def test_a_failed_oracle_withholds_only_what_needs_it():
 
 
 def test_functions_are_judged_by_what_they_return():
-    found = functions("roofline", lambda c: cases.expected_values(c) if c.item != "bytes" else 1)
+    found = functions("roofline", lambda c: questions.answer(c) if c.item != "bytes" else 1)
 
     assert statuses("roofline", found) == {"flops": EARNED, "bytes": LOST, "roof": EARNED}
     assert one("roofline", "flops", found).points == 5
 
 
 def test_one_missing_function_of_three_loses_its_item_only():
-    found = functions("roofline", lambda c: cases.expected_values(c) if c.item != "bytes" else None)
+    found = functions("roofline", lambda c: questions.answer(c) if c.item != "bytes" else None)
     faults = (
         Fault(FaultKind.NOT_ATTEMPTED, "attainable_gflops: not written yet"),
         Fault(FaultKind.MISSING_FUNCTION, "roofline: no function named count_bytes"),
@@ -331,6 +332,30 @@ def test_one_missing_function_of_three_loses_its_item_only():
 
     assert statuses("roofline", found) == {"flops": EARNED, "bytes": LOST, "roof": EARNED}
     assert one("roofline", "bytes", found).fault == "missing function"
+
+
+def test_a_rig_that_failed_withholds_whatever_the_function_made_of_it():
+    found = functions("roofline", lambda c: questions.answer(c) if c.item != "bytes" else None)
+    case = next(c.id for c in found.cases if c.item == "bytes")
+    fault = Fault(FaultKind.HOST_EXCEPTION, "count_bytes raised RuntimeError", case=case)
+    found = replace(found, plans=replace(found.plans, faults=(fault,)))
+    assert statuses("roofline", found)["bytes"] is LOST
+
+    found = replace(found, cases=tuple(c for c in found.cases if c.item != "bytes" or c.id == case))
+    found = replace(found, logs={case: Log(failure="its rig failed (OSError: no disk)")})
+
+    assert statuses("roofline", found) == {"flops": EARNED, "bytes": WITHHELD, "roof": EARNED}
+    assert "no disk" in one("roofline", "bytes", found).reason
+
+
+def test_what_is_not_asked_here_is_pending_and_a_stub_is_lost():
+    found = functions("roofline", lambda c: questions.answer(c) if c.item != "bytes" else None)
+    found = replace(found, pending={c.id: "Needs a GPU." for c in found.cases if c.item == "bytes"})
+    assert statuses("roofline", found) == {"flops": EARNED, "bytes": PENDING, "roof": EARNED}
+
+    fault = Fault(FaultKind.NOT_ATTEMPTED, "count_bytes: not written yet")
+    found = replace(found, plans=replace(found.plans, faults=(fault,)))
+    assert statuses("roofline", found)["bytes"] is LOST
 
 
 def test_control_characters_of_a_student_stay_out_of_the_reason():

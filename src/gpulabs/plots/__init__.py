@@ -3,11 +3,14 @@
 from gpulabs.plots.access import access_map
 from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
+from gpulabs.plots.image_rows import image_rows
+from gpulabs.plots.memory import memory_bars
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
 from gpulabs.plots.roof import roofline
 from gpulabs.plots.shared import bank_map, halo_map
 from gpulabs.plots.threads import block_map, thread_map
+from gpulabs.plots.throughput import throughput_curve
 from gpulabs.plots.windows import window_map
 
 __all__ = [
@@ -17,10 +20,13 @@ __all__ = [
     "block_map",
     "filtered_photographs",
     "halo_map",
+    "image_rows",
     "ladder_bars",
+    "memory_bars",
     "occupancy_bars",
     "register_map",
     "roofline",
     "thread_map",
+    "throughput_curve",
     "window_map",
 ]

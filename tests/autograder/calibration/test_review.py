@@ -11,8 +11,8 @@ from autograder.calibration import review
 from autograder.calibration.review import Yardstick, gap, over_roof, reviewed, told, unresolved
 from autograder.decision import decide
 from autograder.evidence import FaultKind, Race
-from autograder.judge import Verdict
 from autograder.result import ItemScore, Status
+from autograder.verdict import Verdict
 from gpulabs.devices import DeviceHeader
 from gpulabs.roofline import Roof
 from tests.autograder.calibration.samples import calibration, race, workload

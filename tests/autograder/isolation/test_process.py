@@ -22,13 +22,21 @@ def worker(tmp_path, each_tier):
     code, folder = tmp_path / "code", tmp_path / "work"
     code.mkdir()
 
-    def run(text, *, signs=None, stop=None, request=b"", **limits):
+    def run(text, *, signs=None, stop=None, request=b"", peer=None, **limits):
         (code / "attacker.py").write_text("import sys, pathlib, time\nfolder = pathlib.Path(sys.argv[1])\n" + text)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         bounds = Limits(**({"wall_s": 20.0} | limits))
         ending = isolation.run(
-            "attacker", folder, bounds, signs=signs, stop=stop, request=request, tier_name=each_tier, extra=[code]
+            "attacker",
+            folder,
+            bounds,
+            signs=signs,
+            stop=stop,
+            request=request,
+            tier_name=each_tier,
+            extra=[code],
+            peer=peer,
         )
         said = folder / "said"
         return ending, said.read_text() if said.exists() else ""
@@ -65,6 +73,51 @@ def test_signs_of_progress_break_the_silence(worker, tmp_path):
     text = "for n in range(4):\n    (folder / 'signs').write_text('.' * n)\n    time.sleep(0.4)"
     ending, _ = worker(text, quiet_s=1.0, signs=tmp_path / "work" / "signs")
     assert ending.how == "done"
+
+
+class Echo:
+    """A peer that repeats lines, slowly."""
+
+    broken = ""
+
+    def __init__(self, takes_s=0.0):
+        self.takes_s, self.taken = takes_s, 0.0
+
+    def taken_s(self):
+        return self.taken
+
+    def serve(self, requests, answers, over):
+        while text := os.read(requests, 100):
+            self.taken += self.takes_s
+            time.sleep(self.takes_s)
+            os.write(answers, text)
+            if b"forged" in text:
+                self.broken = "forged"
+
+
+def test_a_peer_answers_over_the_standard_streams(worker):
+    ending, said = worker("print('hello', flush=True)\n" + SAY.format("input()"), peer=Echo())
+    assert (ending.how, said) == ("done", "hello")
+
+
+def test_what_the_peer_takes_is_not_on_the_workers_clock(worker):
+    text = "print('hello', flush=True)\ninput()\ntime.sleep(0.1)\n" + SAY.format("'fine'")
+    ending, said = worker(text, peer=Echo(takes_s=2.5), quiet_s=2.0)
+    assert (ending.how, said) == ("done", "fine")
+
+
+def test_a_peer_that_has_enough_ends_the_worker(worker):
+    ending, said = worker("print('forged', flush=True)\ntime.sleep(60)\n" + SAY.format("'on'"), peer=Echo())
+    assert (ending.how, said) == ("channel", "")
+
+
+def test_what_goes_wrong_with_the_peer_is_raised(worker):
+    class Bad(Echo):
+        def serve(self, requests, answers, over):
+            raise KeyError("a bug of the grader's")
+
+    with pytest.raises(KeyError):
+        worker("", peer=Bad())
 
 
 def test_another_thread_stops_it(worker):

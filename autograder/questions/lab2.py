@@ -1,15 +1,16 @@
-"""What plain functions of Lab 2 are asked, and the right answers: tiles, banks of shared memory, occupancy.
-
-Small closed formulas. `DRAWS` makes the arguments of a case, `ANSWERS` says what must come back, and
-`explain` recognises the commonest slips by the number that they give.
-"""
+"""Questions of Lab 2, small closed formulas: tiles, banks of shared memory, occupancy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from autograder.questions.question import number
+
+if TYPE_CHECKING:
+    from autograder.rubric import CaseSpec
 
 WARP = 32
 BANKS = 32
@@ -73,16 +74,16 @@ def _up(size: int, unit: int) -> int:
     return -(-size // unit)
 
 
-def _draw_tile(rng: np.random.Generator, index: int) -> tuple[Any, ...]:
+def _draw_tile(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
     tile_h, tile_w, r, s = (int(rng.integers(low, high)) for low, high in ((4, 17), (4, 33), (1, 8), (1, 8)))
     return tile_h, tile_w, r, s, int(rng.integers(1, 33)), 1 + index % 3
 
 
-def _draw_reads(rng: np.random.Generator, index: int) -> tuple[Any, ...]:
-    return _draw_tile(rng, index)[:4]
+def _draw_reads(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
+    return _draw_tile(rng, index, spec)[:4]
 
 
-def _draw_words(rng: np.random.Generator, index: int) -> tuple[Any, ...]:
+def _draw_words(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
     """A warp's words: strides, rows of a padded array, broadcasts, pairs that share a word, and chance."""
     start, lanes = int(rng.integers(0, 512)), range(WARP)
     kind = index % 6
@@ -105,7 +106,7 @@ def _draw_words(rng: np.random.Generator, index: int) -> tuple[Any, ...]:
     return ([int(word) for word in words],)
 
 
-def _draw_occupancy(rng: np.random.Generator, index: int) -> tuple[Any, ...]:
+def _draw_occupancy(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
     """Bound by registers, shared memory, both and neither in turn.
 
     Where registers decide, rounding them up to whole units matters, and where nothing does, part of a warp does:
@@ -132,59 +133,55 @@ def _draw_occupancy(rng: np.random.Generator, index: int) -> tuple[Any, ...]:
     return arguments
 
 
-DRAWS: Mapping[str, Callable[[np.random.Generator, int], tuple[Any, ...]]] = {
-    "tile_bytes": _draw_tile,
-    "reads_saved": _draw_reads,
-    "banks": _draw_words,
-    "occupancy": _draw_occupancy,
-}
-ANSWERS: Mapping[str, Callable[..., float]] = {
-    "tile_bytes": tile_bytes,
-    "reads_saved": reads_saved,
-    "banks": bank_passes,
-    "occupancy": occupancy,
-}
+def _slips_of_tile(arguments: Sequence[Any], right: float) -> list[tuple[float, str]]:
+    tile_h, tile_w, r, s, c, stride = arguments
+    too_far = (tile_h * stride + r - 1) * (tile_w * stride + s - 1)
+    return [
+        (right / WORD_BYTES, "How many bytes is a float32 long?"),
+        (WORD_BYTES * tile_h * tile_w * c, "Where is the halo?"),
+        (
+            WORD_BYTES * too_far * c,
+            "The last output's window starts (tile - 1) * stride further on, not tile * stride.",
+        ),
+        (tile_bytes(tile_h, tile_w, r, s, c, 1), "With stride t, neighbouring windows start t pixels apart."),
+        (right / c, "Does the tile hold all channels?"),
+    ]
 
 
-def explain(kind: str, arguments: Sequence[Any], value: float, right: float) -> str:
-    """Names the slip that gives this wrong number, or nothing."""
-    return next((text for number, text in _slips(kind, arguments, right) if abs(value - number) < 1e-6 * right), "")
+def _slips_of_reads(arguments: Sequence[Any], right: float) -> list[tuple[float, str]]:
+    return [
+        (1 / right, "Times fewer: the reads without a tile over those with one."),
+        (arguments[2] * arguments[3], "The halo is read too: the tile that is loaded is larger than the outputs."),
+    ]
 
 
-def _slips(kind: str, arguments: Sequence[Any], right: float) -> list[tuple[float, str]]:
-    if kind == "tile_bytes":
-        tile_h, tile_w, r, s, c, stride = arguments
-        return [
-            (right / WORD_BYTES, "How many bytes is a float32 long?"),
-            (WORD_BYTES * tile_h * tile_w * c, "Where is the halo?"),
-            (WORD_BYTES * (tile_h * stride + r - 1) * (tile_w * stride + s - 1) * c,
-             "The last output's window starts (tile - 1) * stride further on, not tile * stride."),
-            (tile_bytes(tile_h, tile_w, r, s, c, 1), "With stride t, neighbouring windows start t pixels apart."),
-            (right / c, "Does the tile hold all channels?"),
-        ]  # fmt: skip
-    if kind == "reads_saved":
-        return [
-            (1 / right, "Times fewer: the reads without a tile over those with one."),
-            (arguments[2] * arguments[3], "The halo is read too: the tile that is loaded is larger than the outputs."),
-        ]
-    if kind == "banks":
-        words = arguments[0]
-        longest = max(sum(word % BANKS == bank for word in words) for bank in range(BANKS))
-        return [
-            (longest, "Threads that read the same word share one pass: count different words."),
-            (longest - 1, "Without a conflict it is one pass, not none."),
-            (right - 1, "Without a conflict it is one pass, not none."),
-            (len({word % BANKS for word in words}), "Not how many banks are used: how many words the busiest one has."),
-        ]
-    if kind == "occupancy":
-        threads, registers, shared_bytes, limits = arguments
-        finer = {**limits, "register_unit": 1, "shared_unit": 1}
-        return [
-            (occupancy(threads, registers, shared_bytes, finer), "Registers are given to warps in whole units."),
-            (occupancy(threads, 0, shared_bytes, limits), "Do the registers of all its warps fit?"),
-            (occupancy(threads, registers, 0, limits), "Does the shared memory of all its blocks fit?"),
-            (right * limits["warps_per_sm"], "Resident warps as a share of the most there can be."),
-            (_resident_blocks(threads, registers, shared_bytes, limits) * threads / WARP / limits["warps_per_sm"],
-             "Part of a warp is a warp: round up before you multiply."),
-        ]  # fmt: skip
-    return []
+def _slips_of_banks(arguments: Sequence[Any], right: float) -> list[tuple[float, str]]:
+    words = arguments[0]
+    longest = max(sum(word % BANKS == bank for word in words) for bank in range(BANKS))
+    return [
+        (longest, "Threads that read the same word share one pass: count different words."),
+        (longest - 1, "Without a conflict it is one pass, not none."),
+        (right - 1, "Without a conflict it is one pass, not none."),
+        (len({word % BANKS for word in words}), "Not how many banks are used: how many words the busiest one has."),
+    ]
+
+
+def _slips_of_occupancy(arguments: Sequence[Any], right: float) -> list[tuple[float, str]]:
+    threads, registers, shared_bytes, limits = arguments
+    finer = {**limits, "register_unit": 1, "shared_unit": 1}
+    in_parts = _resident_blocks(threads, registers, shared_bytes, limits) * threads / WARP / limits["warps_per_sm"]
+    return [
+        (occupancy(threads, registers, shared_bytes, finer), "Registers are given to warps in whole units."),
+        (occupancy(threads, 0, shared_bytes, limits), "Do the registers of all its warps fit?"),
+        (occupancy(threads, registers, 0, limits), "Does the shared memory of all its blocks fit?"),
+        (right * limits["warps_per_sm"], "Resident warps as a share of the most there can be."),
+        (in_parts, "Part of a warp is a warp: round up before you multiply."),
+    ]
+
+
+QUESTIONS = (
+    number("tile_bytes", _draw_tile, tile_bytes, _slips_of_tile),
+    number("reads_saved", _draw_reads, reads_saved, _slips_of_reads, whole=False),
+    number("banks", _draw_words, bank_passes, _slips_of_banks),
+    number("occupancy", _draw_occupancy, occupancy, _slips_of_occupancy, whole=False),
+)

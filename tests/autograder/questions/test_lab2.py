@@ -3,24 +3,29 @@
 import numpy as np
 import pytest
 
-from autograder import formulas
+from autograder import questions
 from autograder.evidence import Case
-from autograder.judge_functions import judge_value
+from autograder.questions import lab2
 from autograder.result import Status
-from autograder.rubric import Item
+from autograder.rigs import Log
+from autograder.rubric import CaseSpec, Item
 
-T4 = formulas.DEVICES[0]
+T4 = lab2.DEVICES[0]
 ITEM = Item("i", "title", "values", 1)
 
 
 def judged(kind, arguments, value):
-    return judge_value(ITEM, Case("c", "t", "i", "f", values=kind, arguments=arguments), value)
+    return questions.judge(ITEM, Case("c", "t", "i", "f", values=kind, arguments=arguments), value, Log())
+
+
+def drawn(kind, rng, index):
+    return questions.ALL[kind].draw(rng, index, CaseSpec(kind, 24))
 
 
 def test_a_tile_by_hand():
-    assert formulas.tile_bytes(8, 16, 3, 3, 2, 1) == 4 * 10 * 18 * 2
-    assert formulas.tile_bytes(4, 4, 3, 5, 1, 2) == 4 * 9 * 11
-    assert formulas.reads_saved(8, 8, 3, 3) == 576 / 100
+    assert lab2.tile_bytes(8, 16, 3, 3, 2, 1) == 4 * 10 * 18 * 2
+    assert lab2.tile_bytes(4, 4, 3, 5, 1, 2) == 4 * 9 * 11
+    assert lab2.reads_saved(8, 8, 3, 3) == 576 / 100
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,7 @@ def test_a_tile_by_hand():
     ],
 )
 def test_bank_passes_by_hand(words, passes):
-    assert formulas.bank_passes(list(words)) == passes
+    assert lab2.bank_passes(list(words)) == passes
 
 
 @pytest.mark.parametrize(
@@ -50,20 +55,20 @@ def test_bank_passes_by_hand(words, passes):
     ],
 )
 def test_occupancy_by_hand(threads, registers, shared_bytes, expected):
-    assert formulas.occupancy(threads, registers, shared_bytes, T4) == expected
+    assert lab2.occupancy(threads, registers, shared_bytes, T4) == expected
 
 
 def test_a_block_that_does_not_fit_has_no_occupancy():
-    assert formulas.occupancy(1024, 65, 0, T4) == 0
-    assert formulas.occupancy(64, 16, 70_000, T4) == 0
+    assert lab2.occupancy(1024, 65, 0, T4) == 0
+    assert lab2.occupancy(64, 16, 70_000, T4) == 0
 
 
-@pytest.mark.parametrize("kind", list(formulas.DRAWS))
+@pytest.mark.parametrize("kind", [question.name for question in lab2.QUESTIONS])
 def test_drawn_cases_have_answers_and_right_ones_are_earned(kind):
     rng = np.random.default_rng(3)
     for index in range(24):
-        arguments = formulas.DRAWS[kind](rng, index)
-        right = formulas.ANSWERS[kind](*arguments)
+        arguments = drawn(kind, rng, index)
+        right = questions.ALL[kind].answer(*arguments)
         assert judged(kind, arguments, right).status is Status.EARNED
         assert judged(kind, arguments, right + 1).status is Status.LOST
         assert right > 0
@@ -71,15 +76,15 @@ def test_drawn_cases_have_answers_and_right_ones_are_earned(kind):
 
 def test_drawn_occupancies_are_bound_by_different_things():
     rng = np.random.default_rng(3)
-    answers = {formulas.occupancy(*formulas.DRAWS["occupancy"](rng, index)) for index in range(24)}
+    answers = {lab2.occupancy(*drawn("occupancy", rng, index)) for index in range(24)}
     assert len(answers) >= 6
 
 
 def test_drawn_occupancies_don_t_depend_on_how_registers_are_divided():
     rng = np.random.default_rng(4)
     for index in range(60):
-        arguments = formulas.DRAWS["occupancy"](rng, index)
-        fine, coarse = (formulas._resident_blocks(*arguments, warp_unit=unit) for unit in (1, 4))
+        arguments = drawn("occupancy", rng, index)
+        fine, coarse = (lab2._resident_blocks(*arguments, warp_unit=unit) for unit in (1, 4))
         assert fine == coarse > 0
 
 

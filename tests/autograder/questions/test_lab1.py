@@ -7,22 +7,23 @@ import random
 
 import pytest
 
-from autograder import cases, rubric
+from autograder import cases, questions, rubric
 from autograder.evidence import Case, FaultKind
-from autograder.judge_functions import judge_launch, judge_value
 from autograder.result import Status
+from autograder.rigs import Log
+from gpulabs.errors import GraderError
 
 LAB1 = rubric.load("lab1")
 
 
 def launch(item, value, sizes=(2, 5, 9, 33)):
-    case = Case("launch_config-x-0", "launch_config", item, "launch_config", values="launch", arguments=sizes)
-    return judge_launch(LAB1.task("launch_config").item(item), case, value)
+    case = Case("launch_config-x-0", "launch_config", item, "launch_config", values=f"launch_{item}", arguments=sizes)
+    return questions.judge(LAB1.task("launch_config").item(item), case, value, Log())
 
 
 def number(item, value, *arguments):
     case = Case("roofline-x-0", "roofline", item, f"count_{item}", values=item, arguments=arguments)
-    return judge_value(LAB1.task("roofline").item(item), case, value)
+    return questions.judge(LAB1.task("roofline").item(item), case, value, Log())
 
 
 def natural(n, h_out, w_out, k):
@@ -129,3 +130,15 @@ def test_the_roof_allows_for_rounding():
     value = random.Random(1).uniform(1, 2)
     assert number("roof", value * 100.0 * (1 + 1e-9), value, 1000.0, 100.0).status is Status.EARNED
     assert number("roof", 1000.0, value, 1000.0, 100.0).hint == "There are two limits: which of them holds here?"
+
+
+def test_numbers_by_hand():
+    def answer(values, *arguments):
+        return questions.answer(Case("t-i-0", "t", "i", "f", values=values, arguments=arguments))
+
+    assert answer("flops", (1, 2, 2, 3), (3, 3, 2, 3)) == 432
+    assert answer("bytes", (1, 4, 4, 2), (3, 3, 2, 3), (1, 2, 2, 3)) == 392
+    assert answer("roof", 2.0, 1000.0, 100.0) == 200.0
+    assert answer("roof", 20.0, 1000.0, 100.0) == 1000.0
+    with pytest.raises(GraderError):
+        answer("launch_covers", 1, 2, 3, 4)
