@@ -17,9 +17,7 @@ from typing import Any
 
 from benchmarks import record
 
-COMMAND = (
-    "PYTHONPATH=src:. python -m benchmarks.solution_notebook run NOTEBOOK --out benchmarks/results/{}"
-)
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.solution_notebook run NOTEBOOK --out benchmarks/results/{}"
 
 
 def build(lab: str, target: Path) -> int:

@@ -193,7 +193,10 @@ def keras_model(case: dict[str, Any]) -> Any:
 
     keras.utils.set_random_seed(case.get("seed", 0))
     model = lab_cnn(precision=case["precision"], seed=case.get("seed", 0))
-    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
+    optimizer = keras.optimizers.Adam(1e-3)
+    if case["precision"] == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
     return model
 
 

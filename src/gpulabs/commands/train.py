@@ -106,9 +106,10 @@ def _model(request: Request, images: Any) -> Any:
 
     keras.utils.set_random_seed(request.seed)
     model = lab_cnn(images.x_train.shape[1:], 10, POLICIES[request.precision], request.seed)
-    model.compile(
-        keras.optimizers.Adam(request.rate), keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"]
-    )
+    optimizer = keras.optimizers.Adam(request.rate)
+    if request.precision == "float16":  # Keras does so by itself only where the policy is the whole model's
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
     return model
 
 

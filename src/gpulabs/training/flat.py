@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "Lion")
 
 
@@ -30,9 +32,10 @@ class FlatOptimizer:
         self._variables = list(model.trainable_variables)
         self._sizes = [math.prod(each.shape) for each in self._variables]
         self.vector = keras.Variable(keras.ops.zeros(sum(self._sizes)), name="all_trainable")
-        config = self._users.get_config() | {"learning_rate": 0.0}
+        config = self._users.get_config() | {"learning_rate": 0.0, "weight_decay": None}
         self._copy = type(self._users).from_config(config)
         self._copy.build([self.vector])
+        self._decay = self._decay_of_each()
         self._slots: list[tuple[Any, list[Any]]] = []
         known = set()
         for name, users in vars(self._users).items():
@@ -82,9 +85,27 @@ class FlatOptimizer:
             gradient: Of the scaled loss, as long as the vector.
         """
         if self._scaler is None:
-            self._copy.apply([gradient], [self.vector])
+            self._update(gradient)
         else:
             self._apply_if_finite(gradient)
+
+    def _update(self, gradient: Any) -> None:
+        if self._decay is not None:
+            self.vector.assign(self.vector.value * (1.0 - self._decay * self._copy.learning_rate))
+        self._copy.apply([gradient], [self.vector])
+
+    def _decay_of_each(self) -> Any:
+        """The weight decay, one number or one a number of the vector; None if there is none."""
+        import tensorflow as tf
+
+        strength = self._users.weight_decay
+        decayed = [bool(strength and self._users._use_weight_decay(each)) for each in self._variables]
+        if not any(decayed):
+            return None
+        if all(decayed):
+            return strength
+        parts = [np.full(size, strength * on, np.float32) for size, on in zip(self._sizes, decayed, strict=True)]
+        return tf.constant(np.concatenate(parts))
 
     def _apply_if_finite(self, gradient: Any) -> None:
         """What LossScaleOptimizer does, by choosing values and not branches, which would wait for the host."""
@@ -95,7 +116,7 @@ class FlatOptimizer:
         finite = tf.reduce_all(tf.math.is_finite(gradient))
         kept = [self.vector, *(vector for vector, _ in self._slots), self._copy.iterations]
         before = [tf.identity(each.value) for each in kept]
-        self._copy.apply([tf.where(finite, gradient, tf.zeros_like(gradient))], [self.vector])
+        self._update(tf.where(finite, gradient, tf.zeros_like(gradient)))
         for each, old in zip(kept, before, strict=True):
             each.assign(tf.where(finite, each.value, old))
         full = tf.equal(count.value, self._scaler.dynamic_growth_steps - 1)
@@ -115,6 +136,5 @@ def can_flatten(model: Any) -> bool:
     if not known or optimizer.clipnorm or optimizer.use_ema or optimizer.gradient_accumulation_steps:
         return False
     variables = model.trainable_variables
-    decayed = {bool(optimizer._use_weight_decay(each)) for each in variables} if optimizer.weight_decay else {True}
     plain = all(str(each._dtype) == "float32" and each.constraint is None for each in variables)
-    return plain and decayed == {True} and not any(each.overwrite_with_gradient for each in variables)
+    return plain and not any(each.overwrite_with_gradient for each in variables)

@@ -64,3 +64,10 @@ def test_tensorboard_needs_its_package(gpulabs, monkeypatch, tmp_path):
 
     assert run.code == ExitCode.MISSING
     assert "pip install tensorboard" in run.err
+
+
+def test_half_precision_scales_the_loss():
+    images = train._images("digits")
+    request = train.Request("digits", 1, 128, "float16", 1e-3, False, 0, None, None, False)
+
+    assert type(train._model(request, images).optimizer).__name__ == "LossScaleOptimizer"

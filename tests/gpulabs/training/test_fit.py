@@ -49,7 +49,11 @@ def test_it_trains_as_keras_does_on_the_same_batches(make_model, stripes, xla):
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_in_one_program_learns(make_model, stripes, precision):
-    history = fit(make_model(precision, optimizer=keras.optimizers.Adam(0.01)), *stripes, epochs=4, xla=True, **QUIET)
+    optimizer = keras.optimizers.Adam(0.01)
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+
+    history = fit(make_model(precision, optimizer=optimizer), *stripes, epochs=4, xla=True, **QUIET)
 
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
 
