@@ -32,8 +32,9 @@ class FlatOptimizer:
         self._variables = list(model.trainable_variables)
         self._sizes = [math.prod(each.shape) for each in self._variables]
         self.vector = keras.Variable(keras.ops.zeros(sum(self._sizes)), name="all_trainable")
-        config = self._users.get_config() | {"learning_rate": 0.0, "weight_decay": None}
+        config = self._users.get_config() | {"learning_rate": 0.0}
         self._copy = type(self._users).from_config(config)
+        self._copy.weight_decay = None  # ours: it may concern some variables only
         self._copy.build([self.vector])
         self._decay = self._decay_of_each()
         self._slots: list[tuple[Any, list[Any]]] = []
