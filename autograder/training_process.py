@@ -21,6 +21,7 @@ import numpy as np
 
 from gpulabs.declared import read_network, read_plan, train
 from gpulabs.errors import GpulabsError, GraderError
+from gpulabs.training import prepare
 from gpulabs.trial import classes, stop_watch
 
 
@@ -35,6 +36,8 @@ def main(folder: Path) -> None:
 
 def _choose(gpu: int | None) -> None:
     """Trains on this GPU alone, or on none."""
+    if gpu is not None:
+        prepare()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

@@ -197,6 +197,7 @@ def step_ms(layers: Any, plan: Any, images: ImageSet, device: str, steps: int = 
     chosen = np.arange(count) % len(images.x_train)
     short = dataclasses.replace(followed, epochs=3)
     watch = stop_watch()
+    options = {"xla": False} if device == "CPU" and tf.config.get_visible_devices("GPU") else {}
     with tf.device(f"/{device}:0"):
-        train(network, short, images.x_train[chosen], images.y_train[chosen], callbacks=[watch])
+        train(network, short, images.x_train[chosen], images.y_train[chosen], callbacks=[watch], **options)
     return 1e3 * float(min(watch.epoch_s[1:])) / steps

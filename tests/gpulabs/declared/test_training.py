@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpulabs.data import load
-from gpulabs.declared import read_network, read_plan, train
+from gpulabs.declared import read_network, read_plan, train, training
 
 SMALL = [
     {"layer": "Conv2D", "filters": 8, "kernel_size": 3, "activation": "relu"},
@@ -40,3 +40,13 @@ def test_the_schedule_reaches_its_end(digits):
     (x, y), _ = digits
     model, _ = train(read_network(SMALL, (8, 8, 1)), read_plan({**PLAN, "epochs": 1}), x, y)
     assert float(model.optimizer.learning_rate) < 0.2 * 0.01
+
+
+def test_on_a_gpu_an_epoch_is_one_program(digits, monkeypatch):
+    (x, y), _ = digits
+    monkeypatch.setattr(training, "_on_gpu", lambda: True)
+    plan = read_plan({**PLAN, "epochs": 1, "optimizer": {"name": "adamw"}, "precision": "mixed_bfloat16"})
+
+    _, history = train(read_network(SMALL, (8, 8, 1)), plan, x[:256], y[:256], xla=False)
+
+    assert history.params["program"] == "graph"  # and not "fit", Keras's own
