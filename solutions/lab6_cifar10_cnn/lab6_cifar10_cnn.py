@@ -87,7 +87,7 @@ compare(my_prediction, max(12 / 2, 5), "ms", show=feed_timeline(load_ms=6, compu
 # %% [markdown]
 # **Implement.** `step_ms` is that formula. `input_share` *measures*: the share of a step in which the device waits for its batch.
 # You are given four functions. `next_batch()` makes a batch and returns it; `step(batch)` hands it to the device and **returns at
-# once**; `synchronize()` waits until the device is done; `clock()` is the time in seconds. The first batch and the first step are
+# once**; `synchronize` waits until the device is done; `clock` gives the time in seconds. The first batch and the first step are
 # slow, and single times spread. Think: how long would a step take if its batch were always there already?
 
 # %% nbgrader={"grade": false, "grade_id": "pipeline", "locked": false, "schema_version": 3, "solution": true, "task": false}
