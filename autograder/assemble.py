@@ -11,7 +11,6 @@ import base64
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import autograder
 import gpulabs
-from autograder import isolation
+from autograder import isolation, temporary
 from autograder.evidence import Fault, FaultKind, Kernel, Resources
 from autograder.ptx import count_fp64, local_bytes
 from gpulabs import errors
@@ -100,8 +99,8 @@ def _answers(ptx: Mapping[str, str], architecture: str, seconds: float) -> dict[
     request = json.dumps({"architecture": architecture, "seconds": seconds, "ptx": ptx})
     most_s = START_UP_S + seconds * len(ptx)
     limits = isolation.Limits(wall_s=most_s, quiet_s=most_s, total_memory_bytes=MEMORY_BYTES, file_bytes=MEMORY_BYTES)
-    with tempfile.TemporaryDirectory(prefix="gpulabs-link-", ignore_cleanup_errors=True) as folder:
-        done = isolation.run("autograder.linking", Path(folder), limits, request=request.encode())
+    with temporary.folder("link") as folder:
+        done = isolation.run("autograder.linking", folder, limits, request=request.encode())
     if done.how == "late":
         raise GraderError("assemble: the assembler's process did not end; run it again")
     lines = [json.loads(line) for line in done.output.splitlines()]

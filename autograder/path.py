@@ -25,7 +25,18 @@ from typing import Any
 
 import numpy as np
 
-from autograder import calibration, decision, figures, isolation, numba_abi, oracle, planning, questions, validate
+from autograder import (
+    calibration,
+    decision,
+    figures,
+    isolation,
+    numba_abi,
+    oracle,
+    planning,
+    questions,
+    temporary,
+    validate,
+)
 from autograder import cases as case_module
 from autograder import judge as judging
 from autograder.calibration import review
@@ -95,8 +106,8 @@ def grade(
         where = _where(device)
         chosen = secrets.randbits(63) if seed is None else seed
         run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures, gpu)
-        with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
-            return run.result(Path(folder), tasks, student)
+        with temporary.folder("grade") as folder:
+            return run.result(folder, tasks, student)
     except GpulabsError:
         raise
     except Exception as error:  # whatever else goes wrong here is ours or the machine's, never the student's
