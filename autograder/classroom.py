@@ -287,14 +287,14 @@ def _waited(
     session: Session, whose: Mapping[Future[Result | None], Entry], pending: set[Future[Result | None]]
 ) -> bool:
     """Waits for what is being graded and says so; False if Ctrl-C was pressed again."""
-    running = [future for future in pending if future.running() or not future.cancel()]
-    if names := [whose[future].student for future in running if not future.done()]:
-        shown = ", ".join(one_line(name, 40) for name in names[:4]) + (" ..." if len(names) > 4 else "")
-        session.say(
-            f"Ctrl-C: {len(names)} submissions are being graded ({shown}) and will be kept, which may take a minute; "
-            "Ctrl-C again stops at once and loses nothing else"
-        )
     try:
+        running = [future for future in pending if future.running() or not future.cancel()]
+        if names := [whose[future].student for future in running if not future.done()]:
+            shown = ", ".join(one_line(name, 40) for name in names[:4]) + (" ..." if len(names) > 4 else "")
+            session.say(
+                f"Ctrl-C: {len(names)} submissions are being graded ({shown}) and will be kept, which may take a "
+                "minute; Ctrl-C again stops at once and loses nothing else"
+            )
         wait(running)
     except KeyboardInterrupt:
         return False

@@ -50,7 +50,7 @@ from autograder.rigs import Desk
 from autograder.rubric import TIMED_KINDS, Rubric, Task, load
 from autograder.score import TaskEvidence, score
 from autograder.submission import Submission, read_notebook
-from autograder.timing_stage import measure_task
+from autograder.timing_stage import alone_on, measure_task
 from gpulabs import devices
 from gpulabs.errors import BadInputError, GpulabsError, GraderError, MissingGpuError
 
@@ -159,7 +159,7 @@ class _Run:
         began, started_at = time.monotonic(), datetime.datetime.now(datetime.UTC)
         chosen = [task for task in self.rubric.tasks if tasks is None or task.id in tasks]
         cases = case_module.draw(self.rubric, self.seed, self.where, tasks)
-        self.desk = questions.desk(cases, self.where)
+        self.desk = questions.desk(cases, self.where, self.gpu, functools.partial(alone_on, self.gpu, self.progress))
         self.progress("cases", f"{len(cases)} cases drawn")
         for name in ("plan", "simulate", "arrays", "oracle"):
             (folder / name).mkdir()

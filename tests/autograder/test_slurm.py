@@ -24,6 +24,21 @@ from tests.autograder.samples import LAB
 from tests.autograder.small_cluster import made_up_grade
 
 ROOT = Path(__file__).parents[2]
+RUN = """
+import sys
+from pathlib import Path
+from autograder import slurm
+from autograder.class_jobs import Cluster
+from autograder.classroom import Session, find, grade_all
+from autograder.store import Store
+from tests.autograder.small_cluster import made_up_grade
+
+submitted, out, lab = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+with Store.writing(out) as store:
+    elsewhere = Cluster(out, slurm.Wishes(flags={"cpus_per_task": "1"}))
+    for done in grade_all(find(submitted, lab), Session(lab, store, grade=made_up_grade, elsewhere=elsewhere)):
+        print(done.result.student, flush=True)
+"""
 ONE_CORE = {"cpus_per_task": "1"}
 
 
@@ -108,19 +123,8 @@ def test_who_ends_the_job_is_withheld_and_alone_in_that(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cluster", "_impatient")
 def test_a_killed_run_takes_what_its_jobs_have_finished(tmp_path: Path) -> None:
     folder = hand_in(tmp_path / "in", ada="", bob="wait", cleo="")
-    code = (
-        "import sys; from pathlib import Path; from autograder import slurm; from autograder.class_jobs import Cluster\n"
-        "from autograder.classroom import Session, find, grade_all; from autograder.store import Store\n"
-        "from tests.autograder.small_cluster import made_up_grade\n"
-        "out, lab = Path(sys.argv[2]), sys.argv[3]\n"
-        "with Store.writing(out) as store:\n"
-        "    elsewhere = Cluster(out, slurm.Wishes(flags={'cpus_per_task': '1'}))\n"
-        "    for done in grade_all(find(Path(sys.argv[1]), lab), Session(lab, store, grade=made_up_grade,\n"
-        "                          elsewhere=elsewhere)):\n"
-        "        print(done.result.student, flush=True)\n"
-    )
     out = tmp_path / "out"
-    command = [sys.executable, "-c", code, str(folder), str(out), LAB]
+    command = [sys.executable, "-c", RUN, str(folder), str(out), LAB]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stdout is not None
