@@ -8,9 +8,9 @@ With `--kills` the class is graded twice: undisturbed, and by a run that is kill
 random moments and started again as often. Both tables must be the same, verdict by verdict, and nothing may be
 graded twice. The exit status is the number of surprises.
 
-The record of 300 wants a quiet machine and time: a submission takes 5 to 10 s of two cores, so an hour in all, and twice
-that with `--kills`. Look at `uptime` before: the load average is in the record, and above 2 its times say little. `--most-s
-3000` stops in time and records what is graded. Smaller runs are recorded under names that say so, `class_cpu_40.json`.
+The record of 300 wants a quiet machine and an hour or two of it. Look at `uptime` before: the load average is in the
+record, and above 2 its times say little. `--most-s 3000` stops in time and records what is graded. Smaller runs are
+recorded under names that say so, e.g. `class_cpu_40.json`.
 """
 
 from __future__ import annotations
