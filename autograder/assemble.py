@@ -11,7 +11,6 @@ import base64
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import autograder
 import gpulabs
-from autograder import isolation
+from autograder import isolation, temporary
 from autograder.evidence import Fault, FaultKind, Kernel, Resources
 from autograder.planning import BUSY, PATIENCE
 from autograder.ptx import count_fp64, local_bytes
@@ -107,8 +106,8 @@ def _answers(ptx: Mapping[str, str], architecture: str, seconds: float) -> dict[
         total_memory_bytes=MEMORY_BYTES,
         file_bytes=MEMORY_BYTES,
     )
-    with tempfile.TemporaryDirectory(prefix="gpulabs-link-", ignore_cleanup_errors=True) as folder:
-        done = isolation.run("autograder.linking", Path(folder), limits, request=request.encode())
+    with temporary.folder("link") as folder:
+        done = isolation.run("autograder.linking", folder, limits, request=request.encode())
     if done.how in BUSY:
         raise BusyError(f"assemble: {BUSY[done.how]}; close other programs, or grade fewer submissions at a time")
     if done.how in ("late", "quiet", "idle"):

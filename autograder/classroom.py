@@ -6,11 +6,12 @@ that was killed goes on where it was: what the store has of this very file is ke
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from gpulabs.errors import BusyError, GpulabsError, MissingError, SubmissionErro
 
 Progress = Callable[[str, str], None]
 Grade = Callable[..., Result]
+Elsewhere = Callable[[Sequence[Entry], "Session", Progress | None], Generator[tuple[Entry, Result], None, None]]
+"""Grades on other machines: yields each submission with its result, as they come."""
 
 
 JOB_BYTES, RESERVED_BYTES = 2**30, 2 * 2**30
@@ -35,6 +38,10 @@ JOB_BYTES, RESERVED_BYTES = 2**30, 2 * 2**30
 
 MOST_JOBS = 16
 """A race has a GPU to itself: more side by side would only wait for their turn."""
+
+
+class StopAtOnce(KeyboardInterrupt):
+    """Ctrl-C came twice: threads still grade, and end only with the process."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class Session:
         grade: `autograder.path.grade`, or what stands for it.
         options: Passed on to `grade`: `device`, `seed`.
         finished: How many are done so far, those kept from an earlier run included.
+        elsewhere: What grades in place of this machine, e.g. `class_jobs.Cluster`.
+        say: Told what Ctrl-C waits for.
     """
 
     lab: str
@@ -71,6 +80,8 @@ class Session:
     grade: Grade | None = None
     options: dict[str, Any] = field(default_factory=dict)
     finished: int = 0
+    elsewhere: Elsewhere | None = None
+    say: Callable[[str], None] = lambda _: None
     free_gpus: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -105,6 +116,11 @@ def grade_all(
             yield Done(kept, kept=True)
         else:
             todo.append(entry)
+    if session.elsewhere:
+        with contextlib.closing(session.elsewhere(todo, session, progress)) as stream:
+            for entry, result in stream:
+                yield _keep(entry, result, session)
+        return
     if session.jobs <= 1:
         for entry in todo:
             yield _keep(entry, grade_one(entry, session, progress), session)
@@ -284,11 +300,32 @@ def _grade_many(
                     yield _keep(whose[future], result, session)
     except (KeyboardInterrupt, GeneratorExit):  # the latter when Ctrl-C met the caller, between two results
         stop.set()
-        finished, _ = wait(pending)
-        for future in finished:
-            if not future.cancelled() and future.exception() is None and (result := future.result()) is not None:
+        at_once = not _waited(session, whose, pending)
+        for future in pending:
+            graded = future.done() and not future.cancelled() and future.exception() is None
+            if graded and (result := future.result()) is not None:
                 _keep(whose[future], result, session)
+        if at_once:
+            raise StopAtOnce from None
         raise
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _waited(
+    session: Session, whose: Mapping[Future[Result | None], Entry], pending: set[Future[Result | None]]
+) -> bool:
+    """Waits for what is being graded and says so; False if Ctrl-C was pressed again."""
+    try:
+        running = [future for future in pending if future.running() or not future.cancel()]
+        if names := [whose[future].student for future in running if not future.done()]:
+            shown = ", ".join(one_line(name, 40) for name in names[:4]) + (" ..." if len(names) > 4 else "")
+            session.say(
+                f"Ctrl-C: {len(names)} submissions are being graded ({shown}) and will be kept, which may take a "
+                "minute; Ctrl-C again stops at once and loses nothing else"
+            )
+        wait(running)
+    except KeyboardInterrupt:
+        return False
+    return True

@@ -6,7 +6,10 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 from __future__ import annotations
 
 import contextlib
+import enum
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -15,14 +18,23 @@ import typer
 from autograder.commands import handing_out, similar
 from autograder.commands import results as results_commands
 from autograder.commands.results import OneLab, ResultsFolder, chosen_results
-from gpulabs.errors import GraderError
+from gpulabs.errors import BadInputError, GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autograder.class_jobs import Cluster
     from autograder.result import Result
+
+
+class Executor(enum.StrEnum):
+    """Where submissions are graded."""
+
+    HERE = "here"
+    SLURM = "slurm"
+
 
 app = new_app("Builds GPU labs, grades submissions, reports and exports the results.")
 
@@ -55,7 +67,8 @@ def grade(
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON in place of a scoreboard.")] = False,
     student: OneStudent = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Submissions graded at a time.", show_default="one for each core")
+        int | None,
+        typer.Option(min=1, help="Submissions graded at a time; with slurm, jobs.", show_default="one for each core"),
     ] = None,
     regrade: Annotated[
         bool, typer.Option("--regrade", help="Grade finished submissions again, too; the better result counts.")
@@ -71,9 +84,16 @@ def grade(
         bool, typer.Option("--allow-untrusted", help="Grade even where student code can't be isolated.")
     ] = False,
     isolation: IsolationTier = None,
+    executor: Annotated[
+        Executor, typer.Option(help="Where: on this machine, or as jobs of a Slurm cluster.")
+    ] = Executor.HERE,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="With slurm: an option of sbatch, e.g. partition=gpu; may be repeated."),
+    ] = None,
 ) -> int:
     """Grade every submission of a lab; each gets a score with reasons, whatever happens."""
-    from autograder import classroom, handed_in, rubric
+    from autograder import classroom, handed_in, rubric, temporary
     from autograder.classroom import Done, Session
     from autograder.report.progress import watched
     from autograder.store import Store
@@ -81,17 +101,23 @@ def grade(
 
     lab_id = rubric.load(lab).id
     finished: list[Done] = []
-    gpus = range(devices.gpu_count())
     session = Session(
         lab_id,
-        jobs=jobs or classroom.sensible_jobs(),
         again=regrade,
         accept_lower=accept_lower,
-        gpus=gpus,
         options={} if seed is None else {"seed": seed},
+        say=complain,
     )
+    if executor is Executor.SLURM:
+        session.elsewhere, session.gpus = _cluster(out, jobs, sbatch or [], isolation, allow_untrusted)
+    elif sbatch:
+        raise BadInputError("--sbatch goes with --executor slurm; leave it out, or add that")
+    else:
+        session = replace(session, jobs=jobs or classroom.sensible_jobs(), gpus=range(devices.gpu_count()))
+    temporary.sweep()
     with handed_in.opened(submissions, lab_id, student, out) as entries:
-        classroom.require_isolation(allow_untrusted, isolation)
+        if session.elsewhere is None:
+            classroom.require_isolation(allow_untrusted, isolation)
         try:
             with Store.writing(out) as session.store, contextlib.closing(watched(entries, session)) as stream:
                 for done in stream:
@@ -100,11 +126,16 @@ def grade(
                         print(classroom.line(done), flush=True)  # goes above the progress bar; a console would not
                     if done.remark:
                         complain(f"note: {done.remark}")
-        except KeyboardInterrupt:
-            raise Interrupted(
+        except KeyboardInterrupt as stop:
+            sentence = (
                 f"stopped by Ctrl-C; {session.finished} of {len(entries)} are graded and kept in {out}: "
                 "run the same command to go on"
-            ) from None
+            )
+            if isinstance(stop, classroom.StopAtOnce):
+                # Threads that grade would be waited for. Their processes end with this one, the next run sweeps up.
+                complain(f"autograder: {sentence}")
+                os._exit(ExitCode.INTERRUPTED)
+            raise Interrupted(sentence) from None
     results = sorted((done.result for done in finished), key=lambda result: result.student)
     if json:
         _print_results(results)
@@ -236,6 +267,18 @@ def demo(
 def main() -> NoReturn:
     """Runs the command line; ends the process with an exit code of `gpulabs.exit_codes`."""
     run_cli(app, "autograder")
+
+
+def _cluster(
+    out: Path, jobs: int | None, sbatch: Sequence[str], isolation: str | None, allow_untrusted: bool
+) -> tuple[Cluster, range]:
+    """What grades a class as Slurm jobs, and its GPUs as far as they matter to what was graded before."""
+    from autograder import class_jobs, slurm
+
+    flags = slurm.flags(sbatch)
+    slurm.require()
+    wishes = slurm.Wishes(jobs, slurm.has_gpus(flags.get("partition")), flags)
+    return class_jobs.Cluster(out, wishes, isolation, allow_untrusted), range(wishes.gpu)
 
 
 def _print_results(results: Sequence[Result]) -> None:

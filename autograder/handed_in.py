@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from autograder import archives
+from autograder import archives, temporary
 from autograder.archives import ArchiveError, Member
 from autograder.submission import MAX_BYTES
 from gpulabs.errors import BadInputError
@@ -69,8 +69,8 @@ def opened(place: Path, lab: str, student: str | None = None, out: Path | None =
     Raises:
         BadInputError: There is nothing of that name, no submission in it, or the archive can't be read.
     """
-    with tempfile.TemporaryDirectory(prefix="gpulabs-handed-in-", ignore_cleanup_errors=True) as scratch:
-        yield find(place, lab, student, out, Path(scratch))
+    with temporary.folder("handed-in") as unpacked:
+        yield find(place, lab, student, out, unpacked)
 
 
 def find(

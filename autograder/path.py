@@ -34,6 +34,7 @@ from autograder import (
     oracle,
     planning,
     questions,
+    temporary,
     training_stage,
     validate,
 )
@@ -50,7 +51,7 @@ from autograder.rigs import Desk
 from autograder.rubric import TIMED_KINDS, Rubric, Task, load
 from autograder.score import TaskEvidence, score
 from autograder.submission import Submission, read_notebook
-from autograder.timing_stage import measure_task
+from autograder.timing_stage import alone_on, measure_task
 from gpulabs import devices
 from gpulabs.errors import BadInputError, BusyError, GpulabsError, GraderError, MissingGpuError
 
@@ -106,8 +107,8 @@ def grade(
         where = _where(device)
         chosen = secrets.randbits(63) if seed is None else seed
         run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures, gpu)
-        with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
-            return run.result(Path(folder), tasks, student)
+        with temporary.folder("grade") as folder:
+            return run.result(folder, tasks, student)
     except GpulabsError:
         raise
     except Exception as error:  # whatever else goes wrong here is ours or the machine's, never the student's
@@ -159,7 +160,7 @@ class _Run:
         began, started_at = time.monotonic(), datetime.datetime.now(datetime.UTC)
         chosen = [task for task in self.rubric.tasks if tasks is None or task.id in tasks]
         cases = case_module.draw(self.rubric, self.seed, self.where, tasks)
-        self.desk = questions.desk(cases, self.where)
+        self.desk = questions.desk(cases, self.where, self.gpu, functools.partial(alone_on, self.gpu, self.progress))
         self.progress("cases", f"{len(cases)} cases drawn")
         for name in ("plan", "simulate", "arrays", "oracle"):
             (folder / name).mkdir()

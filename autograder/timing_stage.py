@@ -72,6 +72,23 @@ def measure_task(
     return trust.until_trusted(measured, again, calibration.current(gpu)[0])
 
 
+def alone_on(
+    gpu: int, progress: Callable[[str, str], None], stop: threading.Event
+) -> contextlib.AbstractContextManager[None]:
+    """The GPU for a rig that measures, alone as a race.
+
+    Args:
+        gpu: Its number.
+        progress: Told when another grading has to be waited for.
+        stop: Ends the waiting when another thread sets it.
+    """
+
+    def waiting() -> None:
+        progress("plan", "waiting for another grading's turn on the GPU")
+
+    return turns.turn(devices.identity(gpu), alone=True, waiting=waiting, stop=stop)
+
+
 _assembled: dict[tuple[str, str], bytes] = {}
 _assembling = threading.Lock()
 

@@ -7,6 +7,10 @@
 With `--kills` the class is graded twice: undisturbed, and by a run that is killed (SIGKILL, all its processes) at
 random moments and started again as often. Both tables must be the same, verdict by verdict, and nothing may be
 graded twice. The exit status is the number of surprises.
+
+The record of 300 wants a quiet machine and an hour or two of it. Look at `uptime` before: the load average is in the
+record, and above 2 its times say little. `--most-s 3000` stops in time and records what is graded. Smaller runs are
+recorded under names that say so, e.g. `class_cpu_40.json`.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Installs the system packages that some tests need (a browser for the report, bubblewrap for the sandbox), as root and
-# with apt-get; elsewhere says in one sentence which tests will be skipped. With CI=true a missing one is a failure.
+# Installs the system packages that some tests need (a browser for the report, bubblewrap for the sandbox, Slurm for
+# grading on a cluster), as root and with apt-get; elsewhere says in one sentence which tests will be skipped. With CI=true a missing one is a failure.
 set -euo pipefail
 
-declare -A packages=([chromium]=chromium [chromedriver]=chromium-driver [bwrap]=bubblewrap)
+declare -A packages=([chromium]=chromium [chromedriver]=chromium-driver [bwrap]=bubblewrap
+  [slurmctld]=slurm-wlm [munged]=munge)
 declare -A tests=([chromium]="the browser tests of the report" [chromedriver]="the browser tests of the report"
-  [bwrap]="the tests of the strong sandbox")
+  [bwrap]="the tests of the strong sandbox" [slurmctld]="the tests on a small Slurm cluster"
+  [munged]="the tests on a small Slurm cluster")
 
 missing() {
   local program
-  for program in chromium chromedriver bwrap; do
+  for program in chromium chromedriver bwrap slurmctld munged; do
     command -v "$program" > /dev/null || echo "$program"
   done
 }

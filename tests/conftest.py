@@ -28,10 +28,15 @@ def has_bubblewrap() -> bool:
     return bool(shutil.which("bwrap"))
 
 
+def has_slurm() -> bool:
+    return all(shutil.which(name) for name in ("munged", "slurmctld", "slurmd", "sbatch", "squeue"))
+
+
 NEEDS = {
     "gpu": (has_gpu, "no NVIDIA GPU"),
     "chromium": (has_chromium, "no Chromium with its driver; scripts/system_packages.sh installs them"),
     "bubblewrap": (has_bubblewrap, "no bwrap; scripts/system_packages.sh installs it"),
+    "slurm": (has_slurm, "no Slurm with MUNGE; scripts/system_packages.sh installs them"),
 }
 
 

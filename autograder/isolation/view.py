@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from autograder import temporary
+
 KEPT_VARIABLES = (
     "PATH",
     "LD_LIBRARY_PATH",
@@ -77,7 +79,8 @@ def readable(extra: Sequence[Path] = ()) -> list[str]:
 @functools.cache
 def shelf() -> Path:
     """A folder that holds links to our two packages, so that nobody needs to list the one they lie in."""
-    folder = Path(tempfile.mkdtemp(prefix="gpulabs-shelf-")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix=f"{temporary.PREFIX}shelf-")).resolve()
+    temporary.hold(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, place in _package_folders().items():
         (folder / name).symlink_to(place)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.evidence import Case, FaultKind
 from autograder.questions.question import Question, shown
-from autograder.rigs import Desk, Log, Place
+from autograder.rigs import Desk, Log, Place, Turn
 from autograder.verdict import Verdict, lost
 from gpulabs.errors import GraderError
 
@@ -64,14 +64,24 @@ def answer(case: Case) -> float:
     return right(*case.arguments)
 
 
-def desk(cases: Sequence[Case], where: str) -> Desk | None:
-    """Sets up the rigs of those cases that have one and are asked here; None where there are none."""
+def desk(cases: Sequence[Case], where: str, gpu: int = 0, turn: Turn | None = None) -> Desk | None:
+    """Sets up the rigs of those cases that have one and are asked here; None where there are none.
+
+    Args:
+        cases: All that are drawn.
+        where: `gpu` or `simulator`.
+        gpu: Number of the GPU.
+        turn: The turn on it of a question that needs one.
+    """
     places = {}
     for case in cases:
         question = ALL.get(case.values)
         if question and question.rig and not pending(case, where):
-            places[case.id] = Place(functools.partial(question.rig, case), question.max_calls)
-    return Desk(places, where) if places else None
+            build = functools.partial(question.rig, case)
+            places[case.id] = Place(build, question.max_calls, measures=question.needs_gpu)
+    if not places:
+        return None
+    return Desk(places, where, gpu=gpu, turn=turn) if turn else Desk(places, where, gpu=gpu)
 
 
 def pending(case: Case, where: str) -> str:

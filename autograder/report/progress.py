@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Generator, Sequence
 
@@ -43,10 +44,12 @@ def watched(entries: Sequence[Entry], session: Session) -> Generator[Done, None,
         def progress(student: str, doing: str) -> None:
             bar.update(task, doing=f"{one_line(student)[:24]}: {one_line(doing)[:24]}")
 
-        for done in grade_all(entries, session, progress):
-            if done.kept:
-                total -= 1
-                bar.update(task, total=total)
-            else:
-                bar.advance(task)
-            yield done
+        # Closed here, so that a second Ctrl-C while it ends reaches the caller.
+        with contextlib.closing(grade_all(entries, session, progress)) as stream:
+            for done in stream:
+                if done.kept:
+                    total -= 1
+                    bar.update(task, total=total)
+                else:
+                    bar.advance(task)
+                yield done

@@ -1,6 +1,6 @@
 """What answers the calls of student functions that are given callables: `rig` says what a rig is, `desk` serves it."""
 
-from autograder.rigs.desk import Desk, Place
+from autograder.rigs.desk import Desk, Place, Turn
 from autograder.rigs.rig import MAX_CALLS, Call, Log, Rig, Setting
 
-__all__ = ["MAX_CALLS", "Call", "Desk", "Log", "Place", "Rig", "Setting"]
+__all__ = ["MAX_CALLS", "Call", "Desk", "Log", "Place", "Rig", "Setting", "Turn"]

@@ -7,6 +7,7 @@ was never asked) ends the worker, as does one that goes on calling after it was 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -41,10 +42,16 @@ class Place:
     Attributes:
         build: Makes its rig; called when the case is opened.
         max_calls: Calls that are answered; more lose the case.
+        measures: It measures on the GPU, which it has to itself from the case's opening to its end.
     """
 
     build: Callable[[Setting], Rig]
     max_calls: int = MAX_CALLS
+    measures: bool = False
+
+
+Turn = Callable[[threading.Event], contextlib.AbstractContextManager[None]]
+"""Waits for the GPU and holds it; gives up when the event is set."""
 
 
 @dataclass
@@ -60,13 +67,27 @@ class _Session:
 class Desk:
     """Serves the rigs of some cases; an `isolation.Peer`.
 
+    Args:
+        places: Its cases.
+        where: `gpu` or `simulator`.
+        gpu: Number of the GPU.
+        turn: The turn on it of a rig that measures.
+
     Attributes:
         broken: What the worker did to be ended, or empty.
     """
 
-    def __init__(self, places: Mapping[str, Place], where: str = "simulator") -> None:
+    def __init__(
+        self,
+        places: Mapping[str, Place],
+        where: str = "simulator",
+        *,
+        gpu: int = 0,
+        turn: Turn = lambda _: contextlib.nullcontext(),
+    ) -> None:
         self.broken = ""
-        self._places, self._where = dict(places), where
+        self._places, self._where, self._gpu = dict(places), where, gpu
+        self._turn, self._held = turn, contextlib.ExitStack()
         self._sessions: dict[str, _Session] = {}
         self._open = ""
         self._refusals = 0
@@ -91,7 +112,7 @@ class Desk:
             over: Set when the worker has ended.
         """
         os.set_blocking(answers, False)
-        self._refusals, setting = 0, Setting(self._where, over)
+        self._refusals, setting = 0, Setting(self._where, over, self._gpu)
         try:
             for text in _lines(requests, over):
                 reply = self._reply(_message(text), setting)
@@ -129,6 +150,8 @@ class Desk:
         self._open = case
         session = self._sessions[case] = _Session()
         try:
+            if self._places[case].measures:
+                self._timed(self._held.enter_context, self._turn(setting.stop))
             session.rig = self._timed(self._places[case].build, setting)
         except Exception as error:
             return _failed(session, error)
@@ -173,6 +196,10 @@ class Desk:
         session = self._sessions.get(self._open)
         if session is None or session.closed:
             return
+        with self._held:
+            self._end(session)
+
+    def _end(self, session: _Session) -> None:
         self._open, session.closed = "", True
         if session.rig is not None and not session.failure:
             try:

@@ -40,10 +40,12 @@ class Setting:
     Attributes:
         where: `gpu` or `simulator`.
         stop: Set when nobody waits for an answer any more; a rig that measures looks at it.
+        gpu: Number of the GPU to measure on; nothing of another grading runs there meanwhile.
     """
 
     where: str = "simulator"
     stop: threading.Event = field(default_factory=threading.Event)
+    gpu: int = 0
 
 
 @dataclass(frozen=True)

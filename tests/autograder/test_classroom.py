@@ -1,6 +1,9 @@
 """A class is graded whole: every submission gets a reasoned score and none can stop the others."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +17,7 @@ from autograder.result import Result, Status
 from autograder.store import Store
 from gpulabs.errors import BadInputError, BusyError, GraderError, SubmissionError
 from tests.autograder.samples import LAB, result
+from tests.autograder.small_cluster import wait_for
 
 
 def fake_grade(notebook: Path, lab: str, *, student: str, **_: Any) -> Result:
@@ -149,6 +153,55 @@ def test_ctrl_c_between_two_results_keeps_those_running_beside(tmp_path: Path) -
         kept = [r.student for r in store.newest_of_all()]
     assert kept[:2] == ["ada", "bob"]
     assert "dan" not in kept
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from autograder import cli, path
+from tests.autograder.test_classroom import fake_grade
+
+def slow(notebook, lab, **options):
+    for name in ("progress", "gpu"):
+        options.pop(name, None)
+    if notebook.stem != "ada":
+        Path("started-" + notebook.stem).touch()
+        while not Path("go").exists():
+            time.sleep(0.02)
+    return fake_grade(notebook, lab, **options)
+
+path.grade = slow
+sys.argv = ["autograder", "grade", "lab1", "--submissions", "in", "--out", "out", "--jobs", "2", "--allow-untrusted"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_ctrl_c_says_what_it_waits_for_and_a_second_one_does_not_wait(tmp_path: Path, twice: bool) -> None:
+    (tmp_path / "in").mkdir()
+    flat(tmp_path / "in", ada="1", bob="2", cleo="3", dan="4")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GPULABS_ISOLATION": "none"}
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, cwd=tmp_path,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("ada: 91 of 100")
+        wait_for(lambda: len(list(tmp_path.glob("started-*"))) == 2, 30, "two are not being graded")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.readline()
+        assert said.startswith("Ctrl-C: 2 submissions are being graded (")
+        assert "Ctrl-C again stops at once" in said
+        if twice:
+            process.send_signal(signal.SIGINT)
+        else:
+            (tmp_path / "go").touch()
+        _, last = process.communicate(timeout=30)
+        assert process.returncode == 130
+    kept = 1 if twice else 3
+    assert f"stopped by Ctrl-C; {kept} of 4 are graded and kept in out" in last
+    assert len(list((tmp_path / "out" / LAB).glob("*.json"))) == kept
 
 
 def test_progress_names_student_and_stage(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import threading
+import time
 
 import pytest
 
-from autograder import questions, wire
+from autograder import questions, timing_stage, turns, wire
 from autograder.evidence import FaultKind
 from autograder.questions.question import Question
 from autograder.result import Status
@@ -16,6 +19,8 @@ from autograder.rigs import Call, Desk, Log, Place
 from autograder.rigs import desk as desk_module
 from autograder.rubric import Item
 from autograder.verdict import EARNED
+from gpulabs import devices
+from gpulabs.errors import GraderError
 from tests.autograder.rigs.fakes import Counter, case, desk
 
 ONE, TWO = case("add", index=0), case("add", index=1)
@@ -165,6 +170,69 @@ def test_a_rigs_work_is_not_on_the_workers_clock():
     served = desk(ONE)
     talk(served, OPEN, call("slow", 0.2), call("add", 1), CLOSE)
     assert 0.2 <= served.taken_s() < 0.4
+
+
+def test_a_rig_that_measures_has_the_gpu_from_the_opening_to_the_end():
+    told = []
+
+    @contextlib.contextmanager
+    def turn(stop):
+        told.append("turn")
+        time.sleep(0.2)
+        yield
+        told.append("given back")
+
+    def build(setting):
+        told.append(f"rig on {setting.gpu}")
+        return Counter()
+
+    places = {ONE.id: Place(build, measures=True), TWO.id: Place(build)}
+    served = Desk(places, "gpu", gpu=3, turn=turn)
+    talk(served, OPEN, call("add", 1), {"do": "open", "case": TWO.id})
+    assert told == ["turn", "rig on 3", "given back", "rig on 3"]
+    assert served.taken_s() >= 0.2  # waiting is not on the worker's clock
+
+    served = Desk({ONE.id: Place(build, measures=True)}, "gpu", turn=turn)
+    talk(served, OPEN)
+    assert told[-1] == "given back"  # of a worker that ended in the middle
+
+
+def test_a_turn_that_does_not_come_withholds():
+    def turn(stop):
+        raise GraderError("another grading held the GPU")
+
+    served = Desk({ONE.id: Place(lambda setting: Counter(), measures=True)}, "gpu", turn=turn)
+    assert talk(served, OPEN, call("add", 1))[1] == {"refuse": "the grader's rig failed"}
+    assert "another grading held the GPU" in served.log(ONE.id).failure
+
+
+def test_live_measurements_of_two_gradings_take_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(turns.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(devices, "identity", lambda gpu=0: f"fake-{gpu}")
+    beside, most, lock = [0], [0], threading.Lock()
+
+    class Measuring(Counter):
+        def slow(self, seconds):
+            with lock:
+                beside[0] += 1
+                most[0] = max(most[0], beside[0])
+            time.sleep(seconds)
+            with lock:
+                beside[0] -= 1
+
+    said = []
+    live = Question("counter", None, None, rig=lambda case, setting: Measuring(), needs_gpu=True, max_calls=9)
+    monkeypatch.setattr(questions, "ALL", {"counter": live})
+    turn = functools.partial(timing_stage.alone_on, 0, lambda stage, text: said.append(text))
+    desks = [questions.desk([ONE], "gpu", 0, turn) for _ in range(2)]
+    threads = [threading.Thread(target=talk, args=(served, OPEN, call("slow", 0.3), CLOSE)) for served in desks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert said == ["waiting for another grading's turn on the GPU"]
+    assert [len(served.log(ONE.id).calls) for served in desks] == [1, 1]
 
 
 def test_no_rig_no_log():
