@@ -3,6 +3,8 @@
 from gpulabs.plots.access import access_map
 from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
+from gpulabs.plots.learning import learning_curves
+from gpulabs.plots.measuring import busy_lanes, launch_timeline, throughput_knee, trace_plot
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
 from gpulabs.plots.roof import roofline
@@ -15,12 +17,17 @@ __all__ = [
     "access_map",
     "bank_map",
     "block_map",
+    "busy_lanes",
     "filtered_photographs",
     "halo_map",
     "ladder_bars",
+    "launch_timeline",
+    "learning_curves",
     "occupancy_bars",
     "register_map",
     "roofline",
     "thread_map",
+    "throughput_knee",
+    "trace_plot",
     "window_map",
 ]
