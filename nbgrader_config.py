@@ -1,4 +1,4 @@
-"""nbgrader's settings for a course of GPU labs; `autograder release` copies this file into the course folder."""
+"""nbgrader's settings for a course of GPU labs; `autograder course` copies this file into the course folder."""
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors as steps

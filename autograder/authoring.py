@@ -1,4 +1,4 @@
-"""What an author runs: build all, check that releases are current and labs are worth what they say, the demo."""
+"""What an author runs: build all, check that labs are current and worth what they say, nbgrader courses, the demo."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build(lab: str | None, solutions: Path, labs: Path) -> list[Path]:
     return [*written, *build_ladder(solutions, LADDER)]
 
 
-def release(lab: str, solutions: Path, course: Path) -> list[Path]:
+def course(lab: str, solutions: Path, course: Path) -> list[Path]:
     """Puts a lab into an nbgrader course folder: its notebook with solutions in `source/`, the settings beside.
 
     Args:

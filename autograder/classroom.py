@@ -1,14 +1,14 @@
-"""Grades a folder of submissions: finds them, gives each a reasoned score, keeps what is finished.
+"""Grades a class: gives each submission a reasoned score, whatever happens to it, and keeps what is finished.
 
-Two layouts are understood, nbgrader's `<folder>/<student>/<lab>/*.ipynb` and a flat folder of
-`<student>.ipynb`. The student is named by the place, never by the content.
+Several are graded side by side, each in processes of its own; one thread, the caller's, writes to the store. A run
+that was killed goes on where it was: what the store has of this very file is kept, anything else is graded.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-import stat
+import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,32 +16,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.handed_in import Entry as Entry
+from autograder.handed_in import find as find
 from autograder.report.clean import one_line
 from autograder.result import ItemScore, Result, Status
 from autograder.rubric import load
 from autograder.store import Store
-from gpulabs.errors import BadInputError, GpulabsError, MissingError, SubmissionError
+from autograder.submission import MAX_BYTES
+from gpulabs import devices
+from gpulabs.errors import GpulabsError, MissingError, SubmissionError
 
 Progress = Callable[[str, str], None]
 Grade = Callable[..., Result]
 
-MAX_BYTES = 20 * 2**20
-"""What `autograder.submission` reads at most; a larger file is not hashed either."""
 
+JOB_BYTES, RESERVED_BYTES = 2**30, 2 * 2**30
+"""Of memory: two workers with Numba take 0.6 GiB; TensorFlow as the oracle, once, 1 to 2 GiB."""
 
-@dataclass(frozen=True)
-class Entry:
-    """A student's hand-in.
-
-    Attributes:
-        student: From the folder's or the file's name.
-        notebook: The file to grade, or None.
-        problem: Why there is none.
-    """
-
-    student: str
-    notebook: Path | None
-    problem: str = ""
+MOST_JOBS = 16
+"""A race has a GPU to itself: more side by side would only wait for their turn."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +55,8 @@ class Session:
         store: Where results are kept, or None to keep none.
         jobs: Submissions graded at a time.
         again: Grade what an earlier run has finished, too.
+        accept_lower: Let a lower result of the same file count; otherwise it is kept and flagged.
+        gpus: Numbers of the GPUs to use; each submission gets one of them.
         grade: `autograder.path.grade`, or what stands for it.
         options: Passed on to `grade`: `device`, `seed`.
         finished: How many are done so far, those kept from an earlier run included.
@@ -71,38 +66,18 @@ class Session:
     store: Store | None = None
     jobs: int = 1
     again: bool = False
+    accept_lower: bool = False
+    gpus: Sequence[int] = ()
     grade: Grade | None = None
     options: dict[str, Any] = field(default_factory=dict)
     finished: int = 0
+    free_gpus: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
 
-
-def find(folder: Path, lab: str, student: str | None = None, out: Path | None = None) -> list[Entry]:
-    """Returns the submissions in a folder, by student.
-
-    Args:
-        folder: nbgrader's `submitted`, or a flat folder of notebooks.
-        lab: The lab's id.
-        student: Only this one.
-        out: The results folder; it may lie in `folder` and holds no submissions.
-
-    Raises:
-        BadInputError: There is no such folder, or no submission in it.
-    """
-    if not folder.is_dir():
-        raise BadInputError(f"{folder}: no such folder; give the one that holds the submissions")
-    results = out.resolve() if out else None
-    visible = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.resolve() != results)
-    entries = [_in_folder(path / lab, path.name) for path in visible if (path / lab).is_dir()]
-    if not entries:
-        entries = [_checked(path, path.stem) for path in visible if path.suffix == ".ipynb"]
-    chosen = [entry for entry in entries if student in (None, entry.student)]
-    if not chosen:
-        who = f" of {student!r}" if student else ""
-        raise BadInputError(
-            f"{folder}: no submission{who} for {lab}; expected <student>/{lab}/{lab}.ipynb (nbgrader's layout) "
-            "or <student>.ipynb files in one folder"
-        )
-    return chosen
+    def __post_init__(self) -> None:
+        """Hands each GPU out as often as jobs share it."""
+        for number in range(max(self.jobs, len(self.gpus))):
+            if self.gpus:
+                self.free_gpus.put(self.gpus[number % len(self.gpus)])
 
 
 def grade_all(
@@ -131,7 +106,7 @@ def grade_all(
             todo.append(entry)
     if session.jobs <= 1:
         for entry in todo:
-            yield _keep(grade_one(entry, session, progress), session)
+            yield _keep(entry, grade_one(entry, session, progress), session)
         return
     yield from _grade_many(todo, session, progress)
 
@@ -139,13 +114,17 @@ def grade_all(
 def grade_one(entry: Entry, session: Session, progress: Progress | None = None) -> Result:
     """Grades one submission; always returns a result (only Ctrl-C passes through)."""
     if entry.notebook is None:
-        return verdict_for_all(session.lab, entry.student, "", Status.LOST, entry.problem)
+        status = Status.WITHHELD if entry.ours else Status.LOST
+        return verdict_for_all(session.lab, entry.student, "", status, entry.problem)
+    gpu = session.free_gpus.get() if session.gpus else None
     try:
+        entry.notebook.open("rb").close()  # what this machine can't read is no fault of the student's
         return _grader(session)(
             entry.notebook,
             session.lab,
             student=entry.student,
             progress=(lambda stage, detail: progress(entry.student, f"{stage} {detail}".strip())) if progress else None,
+            **({} if gpu is None else {"gpu": gpu}),
             **session.options,
         )
     except SubmissionError as error:
@@ -154,10 +133,23 @@ def grade_one(entry: Entry, session: Session, progress: Progress | None = None) 
         )
     except GpulabsError as error:
         reason = f"The grader failed, your points are withheld, not lost: {error}"
+    except OSError as error:
+        reason = f"The file could not be read, your points are withheld, not lost: {error.strerror or error}"
     except Exception as error:  # a bug of the grader must not become a student's zero, nor end the run
         reason = f"The grader failed, your points are withheld, not lost: {type(error).__name__}: {error}"
+    finally:
+        if gpu is not None:
+            session.free_gpus.put(gpu)
     name, sha256 = entry.notebook.name, identity(entry.notebook)
     return verdict_for_all(session.lab, entry.student, name, Status.WITHHELD, reason, sha256)
+
+
+def sensible_jobs() -> int:
+    """How many submissions to grade at a time: one for each core, fewer where memory is short."""
+    import psutil
+
+    free = psutil.virtual_memory().available - RESERVED_BYTES
+    return max(1, min(devices.cpu_cores(), MOST_JOBS, int(free) // JOB_BYTES))
 
 
 def require_isolation(allow_untrusted: bool, wanted: str | None = None) -> None:
@@ -224,14 +216,25 @@ def _grader(session: Session) -> Grade:
 
 
 def _kept(entry: Entry, session: Session) -> Result | None:
-    sha256 = identity(entry.notebook) if entry.notebook else ""
-    return session.store.done(session.lab, entry.student, sha256) if session.store and sha256 else None
+    """What the store has of this very hand-in, if there is nothing left to find out about it."""
+    if session.store is None:
+        return None
+    if entry.notebook is None:
+        found = session.store.standing(session.lab, entry.student)
+        return found if found and not entry.ours and found.notes[:1] == (entry.problem,) else None
+    newest, sha256 = session.store.newest(session.lab, entry.student), identity(entry.notebook)
+    if newest is None or not sha256:
+        return None
+    if session.gpus and newest.device.get("where") == "simulator" and newest.points_with(Status.PENDING):
+        return None  # what was pending for want of a GPU can be settled now
+    return session.store.done(session.lab, entry.student, sha256)
 
 
-def _keep(result: Result, session: Session) -> Done:
-    remark = session.store.add(result) if session.store else ""
+def _keep(entry: Entry, result: Result, session: Session) -> Done:
+    remark = session.store.add(result, accept_lower=session.accept_lower) if session.store else ""
     session.finished += 1
-    return Done(result, remark=remark)
+    said = "; ".join(filter(None, (f"{entry.student}: {entry.remark}" if entry.remark else "", remark)))
+    return Done(result, remark=said)
 
 
 def _grade_many(todo: Sequence[Entry], session: Session, progress: Progress | None) -> Generator[Done, None, None]:
@@ -241,45 +244,21 @@ def _grade_many(todo: Sequence[Entry], session: Session, progress: Progress | No
         return None if stop.is_set() else grade_one(entry, session, progress)
 
     pool = ThreadPoolExecutor(session.jobs, thread_name_prefix="grade")
-    pending: set[Future[Result | None]] = {pool.submit(work, entry) for entry in todo}
+    whose = {pool.submit(work, entry): entry for entry in todo}
+    pending: set[Future[Result | None]] = set(whose)
     try:
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
                 if (result := future.result()) is not None:
-                    yield _keep(result, session)
+                    yield _keep(whose[future], result, session)
     except (KeyboardInterrupt, GeneratorExit):  # the latter when Ctrl-C met the caller, between two results
         stop.set()
         finished, _ = wait(pending)
         for future in finished:
             if not future.cancelled() and future.exception() is None and (result := future.result()) is not None:
-                _keep(result, session)
+                _keep(whose[future], result, session)
         raise
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _in_folder(folder: Path, student: str) -> Entry:
-    notebooks = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
-    named = [path for path in notebooks if path.stem == folder.name]
-    if len(named) == 1 or len(notebooks) == 1:
-        return _checked((named or notebooks)[0], student)
-    if not notebooks:
-        return Entry(
-            student, None, f"{student}/{folder.name}: no notebook was handed in (expected {folder.name}.ipynb)"
-        )
-    listed = ", ".join(path.name for path in notebooks[:5])
-    return Entry(
-        student, None, f"{student}/{folder.name}: several notebooks ({listed}), none named {folder.name}.ipynb"
-    )
-
-
-def _checked(path: Path, student: str) -> Entry:
-    """Refuses links, which could point at another student's work, and pipes, which never end."""
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode) or path.parent.is_symlink():
-        return Entry(student, None, f"{path.name}: a link, not a file; hand in the notebook itself")
-    if not stat.S_ISREG(mode):
-        return Entry(student, None, f"{path.name}: not a regular file; hand in the notebook itself")
-    return Entry(student, path)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from autograder.commands import handing_out, similar
 from gpulabs.errors import BadInputError, GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
@@ -42,44 +43,68 @@ OneStudent = Annotated[str | None, typer.Option("--student", help="Only this stu
 def grade(
     lab: LabName,
     submissions: Annotated[
-        Path, typer.Option(help="Submissions: <student>/<lab>/*.ipynb as nbgrader has them, or <student>.ipynb files.")
+        Path,
+        typer.Option(
+            metavar="DIR|ZIP",
+            help="nbgrader's <student>/<lab>/*.ipynb, a folder of <student>.ipynb, or a zip from Canvas or Moodle.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The results folder; a run that was stopped goes on from it.")] = Path(
         "results"
     ),
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON in place of a scoreboard.")] = False,
     student: OneStudent = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Submissions graded at a time; 1 where a GPU is timed.")] = 1,
-    regrade: Annotated[bool, typer.Option("--regrade", help="Grade finished submissions again, too.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions graded at a time.", show_default="one for each core")
+    ] = None,
+    regrade: Annotated[
+        bool, typer.Option("--regrade", help="Grade finished submissions again, too; the better result counts.")
+    ] = False,
+    accept_lower: Annotated[
+        bool, typer.Option("--accept-lower", help="Let a lower result of the same file count, too.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Draw the cases of an earlier grading again.", show_default="fresh and secret"),
+    ] = None,
     allow_untrusted: Annotated[
         bool, typer.Option("--allow-untrusted", help="Grade even where student code can't be isolated.")
     ] = False,
     isolation: IsolationTier = None,
 ) -> int:
     """Grade every submission of a lab; each gets a score with reasons, whatever happens."""
-    from autograder import classroom, rubric
+    from autograder import classroom, handed_in, rubric
     from autograder.classroom import Done, Session
     from autograder.report.progress import watched
     from autograder.store import Store
+    from gpulabs import devices
 
     lab_id = rubric.load(lab).id
-    entries = classroom.find(submissions, lab_id, student, out)
-    classroom.require_isolation(allow_untrusted, isolation)
     finished: list[Done] = []
-    session = Session(lab_id, jobs=jobs, again=regrade)
-    try:
-        with Store.writing(out) as session.store, contextlib.closing(watched(entries, session)) as stream:
-            for done in stream:
-                finished.append(done)
-                if not json:
-                    print(classroom.line(done), flush=True)  # goes above the progress bar; a console would not
-                if done.remark:
-                    complain(f"note: {done.remark}")
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped by Ctrl-C; {session.finished} of {len(entries)} are graded and kept in {out}: "
-            "run the same command to go on"
-        ) from None
+    gpus = range(devices.gpu_count())
+    session = Session(
+        lab_id,
+        jobs=jobs or classroom.sensible_jobs(),
+        again=regrade,
+        accept_lower=accept_lower,
+        gpus=gpus,
+        options={} if seed is None else {"seed": seed},
+    )
+    with handed_in.opened(submissions, lab_id, student, out) as entries:
+        classroom.require_isolation(allow_untrusted, isolation)
+        try:
+            with Store.writing(out) as session.store, contextlib.closing(watched(entries, session)) as stream:
+                for done in stream:
+                    finished.append(done)
+                    if not json:
+                        print(classroom.line(done), flush=True)  # goes above the progress bar; a console would not
+                    if done.remark:
+                        complain(f"note: {done.remark}")
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"stopped by Ctrl-C; {session.finished} of {len(entries)} are graded and kept in {out}: "
+                "run the same command to go on"
+            ) from None
     results = sorted((done.result for done in finished), key=lambda result: result.student)
     if json:
         _print_results(results)
@@ -181,19 +206,10 @@ def build(
     return int(ExitCode.FAILED if problems else ExitCode.OK)
 
 
-@app.command()
-def release(
-    lab: LabName,
-    course: Annotated[Path, typer.Option(help="The nbgrader course folder.")] = Path("course"),
-    solutions: Annotated[Path, typer.Option(help="The folder of the labs' sources.")] = Path("solutions"),
-) -> None:
-    """Put a lab into an nbgrader course folder, settings included."""
-    from autograder import authoring
-
-    for path in authoring.release(lab, solutions, course):
-        console().print(f"wrote {path}", soft_wrap=True)
-    lab_id = authoring.labs_in(solutions, lab)[0]
-    console().print(f"Next: cd {course} && nbgrader generate_assignment {lab_id} --create", soft_wrap=True)
+app.command()(handing_out.release)
+app.command()(handing_out.course)
+app.command()(handing_out.leaks)
+app.command()(similar.similar)
 
 
 @app.command()

@@ -1,11 +1,11 @@
-"""Stage 2 and 3 for one task: is what was planned allowed, of the right form, and does it assemble?
+"""Stage 2 and 3: is what was planned allowed, of the right form, and does it assemble?
 
 Reads text and records only; no GPU is needed. Every complaint is a `Fault` for the student.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autograder import assemble, validate
@@ -34,6 +34,19 @@ class Inspection:
     structures: tuple[Structure, ...] = ()
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A task's plans and kernels as far as reading them tells.
+
+    Attributes:
+        inspection: Faults, note and structures; nothing is assembled yet.
+        allowed: Kernels that may be assembled.
+    """
+
+    inspection: Inspection
+    allowed: Mapping[str, Kernel] = field(default_factory=dict)
+
+
 def inspect(
     plans: PlanSet, cases: Sequence[Case], architecture: str, *, on_gpu: bool = True, structures: bool = False
 ) -> Inspection:
@@ -46,7 +59,67 @@ def inspect(
         on_gpu: Whether that is the GPU that runs them: its limit of shared memory holds then, else the largest of any.
         structures: Whether to read what the kernels are made of.
     """
+    return inspect_all([plans], cases, architecture, on_gpu=on_gpu, structures={plans.task} if structures else ())[
+        plans.task
+    ]
+
+
+def inspect_all(
+    plan_sets: Iterable[PlanSet],
+    cases: Sequence[Case],
+    architecture: str,
+    *,
+    on_gpu: bool = True,
+    structures: Collection[str] = (),
+) -> dict[str, Inspection]:
+    """Checks the tasks of one submission; their kernels go through the assembler's process together.
+
+    Args:
+        plan_sets: What the worker planned for each task; untrusted.
+        cases: Of all tasks.
+        architecture: As in `inspect`.
+        on_gpu: As in `inspect`.
+        structures: Tasks of which to read what the kernels are made of.
+    """
     shared_limit = validate.shared_limit(architecture if on_gpu else None)
+    checked = {plans.task: check(plans, cases, shared_limit, plans.task in structures) for plans in plan_sets}
+    together = {
+        f"{task} {key}": kernel  # tasks may give the same key to different kernels
+        for task, found in checked.items()
+        for key, kernel in found.allowed.items()
+    }
+    try:
+        assembled = assemble.assemble(together, architecture)
+    except MissingPackageError as error:
+        note = f"kernels were not assembled: {error}"
+        return {
+            task: replace(found.inspection, note=note) if found.allowed else found.inspection
+            for task, found in checked.items()
+        }
+    return {task: _with_code(task, found, assembled) for task, found in checked.items()}
+
+
+def _with_code(task: str, found: Checked, assembled: assemble.Assembled) -> Inspection:
+    own = {key: f"{task} {key}" for key in found.allowed}
+    refused = [assembled.faults[name] for name in own.values() if name in assembled.faults]
+    made = {key: assembled.cubins[name] for key, name in own.items() if name in assembled.cubins}
+    return replace(
+        found.inspection,
+        faults=(*found.inspection.faults, *refused),
+        cubins={key: code for key, (code, _) in made.items()},
+        resources=tuple(replace(resources, kernel=key) for key, (_, resources) in made.items()),
+    )
+
+
+def check(plans: PlanSet, cases: Sequence[Case], shared_limit: int, structures: bool) -> Checked:
+    """Reads a task's plans and kernels; assembles nothing.
+
+    Args:
+        plans: What the worker planned; untrusted.
+        cases: The task's, perhaps among others.
+        shared_limit: Most bytes of shared memory a block.
+        structures: Whether to read what the kernels are made of.
+    """
     by_id = {case.id: case for case in cases}
     faults: list[Fault] = []
     for plan in plans.plans:
@@ -56,9 +129,10 @@ def inspect(
         fault = validate.check_plan(plan, case, plans.kernels, shared_limit) or check_result(plan, case)
         faults += [fault] if fault else []
     if not plans.compiled:
-        return Inspection(tuple(faults), note="kernels were not compiled: no CUDA compiler is installed here")
+        note = "kernels were not compiled: no CUDA compiler is installed here"
+        return Checked(Inspection(tuple(faults), note=note))
     if oversized := validate.check_size(plans.task, plans.kernels):
-        return Inspection((*faults, oversized))
+        return Checked(Inspection((*faults, oversized)))
     allowed: dict[str, Kernel] = {}
     for key, kernel in plans.kernels.items():
         refused = validate.check_ptx(kernel)
@@ -67,13 +141,7 @@ def inspect(
         else:
             allowed[key] = kernel
     made = tuple(_structure(key, kernel) for key, kernel in allowed.items()) if structures else ()
-    try:
-        assembled = assemble.assemble(allowed, architecture)
-    except MissingPackageError as error:
-        return Inspection(tuple(faults), note=f"kernels were not assembled: {error}", structures=made)
-    faults += assembled.faults.values()
-    resources = tuple(resources for _, resources in assembled.cubins.values())
-    return Inspection(tuple(faults), assembled.code(), resources, structures=made)
+    return Checked(Inspection(tuple(faults), structures=made), allowed)
 
 
 def _structure(key: str, kernel: Kernel) -> Structure:

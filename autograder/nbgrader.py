@@ -163,7 +163,7 @@ def _fill(cell: Any, result: Result) -> None:
     if worth != most:
         raise GraderError(
             f"{name}: worth {most:g} points in the notebook and {worth:g} in the rubric; "
-            "run `autograder release` and `nbgrader generate_assignment` again"
+            "run `autograder course` and `nbgrader generate_assignment` again"
         )
     earned = min(max(float(sum(item.points for item in items)), 0.0), most)
     cell.outputs = [

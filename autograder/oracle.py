@@ -37,7 +37,9 @@ from numpy.typing import NDArray
 import autograder
 import gpulabs
 from autograder import cases as case_module
+from autograder import turns
 from autograder.evidence import Case, decode, encode
+from gpulabs import devices
 from gpulabs.errors import GpulabsError, GraderError
 
 # Both sum in at least float32: a sum of a few hundred products differs by about sqrt(300) * 2**-24 = 1e-6
@@ -262,10 +264,13 @@ def main(device: str) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     tf, gpu = _tensorflow(device)
+    # Its convolutions would spoil a race of another grading.
+    identity = devices.identity() if gpu is not None else ""
     for line in sys.stdin:
         name = line.rstrip("\n")
         try:
-            answer = _answer(tf, gpu, json.loads(Path(name).read_text(encoding="utf-8")))
+            with turns.turn(identity, alone=False) if identity else contextlib.nullcontext():
+                answer = _answer(tf, gpu, json.loads(Path(name).read_text(encoding="utf-8")))
         except Exception as error:  # of one request; the next may be answered
             answer = {"error": f"{type(error).__name__}: {error}"[:_LOG_TAIL]}
         print(json.dumps({"request": name, **answer}), file=answers, flush=True)
@@ -290,7 +295,9 @@ def _tensorflow(device: str) -> tuple[Any, Any]:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
+    # On the first alone, which is the one whose turns it takes.
+    tf.config.set_visible_devices(gpus[:1], "GPU")
+    for gpu in gpus[:1]:
         tf.config.experimental.set_memory_growth(gpu, True)
     if device == "gpu" and not gpus:
         raise GraderError("TensorFlow finds no GPU: `gpulabs doctor` says why")
@@ -339,6 +346,7 @@ def _environment(device: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([*dict.fromkeys(paths), *([inherited] if inherited else [])]),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "NVIDIA_TF32_OVERRIDE": "0",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts, and as kernels are launched
     }
     if device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = "-1"

@@ -30,7 +30,7 @@ from autograder import cases as case_module
 from autograder import judge as judging
 from autograder.calibration import review
 from autograder.evidence import Case, Measurement, PlanSet
-from autograder.inspection import Inspection, inspect
+from autograder.inspection import Inspection, inspect_all
 from autograder.ladder_figure import ladder_figure
 from autograder.planning import TaskRequest
 from autograder.program import program
@@ -64,6 +64,7 @@ def grade(
     device: str = "auto",
     progress: Progress | None = None,
     pictures: bool = True,
+    gpu: int = 0,
 ) -> Result:
     """Grades one submission.
 
@@ -76,6 +77,7 @@ def grade(
         device: `auto`, `gpu` or `simulator`.
         progress: Called with (stage, detail) as work goes on.
         pictures: Whether to draw the report's figures.
+        gpu: Number of the GPU to use.
 
     Returns:
         Points with reasons, and how they were come by.
@@ -92,7 +94,7 @@ def grade(
         read = notebook if isinstance(notebook, Submission) else read_notebook(Path(notebook), rubric.id, student)
         where = _where(device)
         chosen = secrets.randbits(63) if seed is None else seed
-        run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures)
+        run = _Run(rubric, read, where, chosen, progress or (lambda *_: None), pictures, gpu)
         with tempfile.TemporaryDirectory(prefix="gpulabs-", ignore_cleanup_errors=True) as folder:
             return run.result(Path(folder), tasks, student)
     except GpulabsError:
@@ -137,6 +139,7 @@ class _Run:
     seed: int
     progress: Progress
     pictures: bool
+    gpu: int = 0
     notes: list[str] = field(default_factory=list)
     desk: Desk | None = None
 
@@ -149,20 +152,15 @@ class _Run:
         self.progress("cases", f"{len(cases)} cases drawn")
         for name in ("plan", "simulate", "arrays", "oracle"):
             (folder / name).mkdir()
-        architecture = devices.architecture() if self.where == "gpu" else SIMULATOR_ARCHITECTURE
+        architecture = devices.architecture(self.gpu) if self.where == "gpu" else SIMULATOR_ARCHITECTURE
         real = [case for case in cases if case.x_shape and case.values not in case_module.EXACT_VALUES]
         timed = next((case for case in cases if _kind(self.rubric, case) == "speedup"), None)
         asked = _start_oracle(real, timed, folder, self.where)
         try:
-            plans, simulated = self._work(chosen, cases, folder, architecture)
-            measure = functools.partial(self._measure, cases, plans, simulated, folder, architecture)
-            quiet = [task for task in chosen if not self._races(task)]
-            with ThreadPoolExecutor(len(quiet) + 2) as pool:
-                device, used = pool.submit(devices.header), pool.submit(_data_sets, cases)
-                found = dict(zip([task.id for task in quiet], pool.map(measure, quiet), strict=True))
-            # The oracle may use the GPU: it has to be done before anything is timed.
+            with ThreadPoolExecutor(len(chosen) + 4) as pool:
+                device, used = pool.submit(devices.header, self.gpu), pool.submit(_data_sets, cases)
+                found = self._evidence(pool, chosen, cases, folder, architecture)
             answer, failure = self._expect(asked)
-            found |= {task.id: measure(task) for task in chosen if self._races(task)}
         finally:
             if asked:
                 asked.close()
@@ -202,10 +200,15 @@ class _Run:
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
-    def _work(
-        self, chosen: Sequence[Task], cases: Sequence[Case], folder: Path, architecture: str
-    ) -> tuple[dict[str, PlanSet], dict[str, Measurement]]:
-        """Plans all tasks, then replays what has to be simulated."""
+    def _evidence(
+        self,
+        pool: ThreadPoolExecutor,
+        chosen: Sequence[Task],
+        cases: Sequence[Case],
+        folder: Path,
+        architecture: str,
+    ) -> dict[str, TaskEvidence]:
+        """Plans all tasks; then replays, assembles and launches side by side what does not wait for each other."""
         for case in cases:
             if case.x_shape and not self._only_planned(case):
                 for role, array in zip("xw", case_module.inputs(case), strict=True):
@@ -213,23 +216,54 @@ class _Run:
         digits = architecture.removeprefix("sm_")
         capability = int(digits[:-1]), int(digits[-1])
         stop = threading.Event()
+        on_gpu = self.where == "gpu"
         self.progress("plan", "running host functions on symbolic arrays, compiling kernels")
-        with ThreadPoolExecutor(1) as pool:
-            try:
-                layout = pool.submit(numba_abi.probe_apart) if self.where == "gpu" else None
-                planned = [self._request(task, cases) for task in chosen]
-                plans = planning.plan(planned, folder / "plan", capability, stop=stop, desk=self.desk)
-                if layout:
-                    layout.result()
-                wanted = [self._to_simulate(request, plans[request.program.task]) for request in planned]
-                wanted = [request for request in wanted if request.cases]
-                self.progress("simulate", f"{sum(len(request.cases) for request in wanted)} cases")
-                for name in (f"{case.id}.{role}.npy" for request in wanted for case in request.cases for role in "xw"):
-                    (folder / "simulate" / name).write_bytes((folder / "arrays" / name).read_bytes())
-                return plans, planning.simulate(wanted, plans, folder / "simulate", stop=stop)
-            finally:
-                # After Ctrl-C too: no worker stays behind.
-                stop.set()
+        try:
+            layout = pool.submit(numba_abi.probe_apart) if on_gpu else None
+            asked = [self._request(task, cases) for task in chosen]
+            plans = planning.plan(asked, folder / "plan", capability, stop=stop, desk=self.desk)
+            if layout:
+                layout.result()
+            kernels = [task for task in chosen if task.kind == "kernel"]
+            simulated = pool.submit(self._simulate, asked, plans, folder, stop)
+            structures = {task.id for task in kernels if any(item.kind == "structure" for item in task.items)}
+            self.progress("assemble", f"kernels of {len(kernels)} tasks")
+            inspected = inspect_all(
+                [plans[task.id] for task in kernels], cases, architecture, on_gpu=on_gpu, structures=structures
+            )
+            launch = functools.partial(self._launch, cases=cases, folder=folder, architecture=architecture, stop=stop)
+            launched = {
+                task.id: pool.submit(launch, task, plans[task.id], inspected[task.id]) for task in kernels if on_gpu
+            }
+            ran = simulated.result()
+            found = {}
+            for task in chosen:
+                own = tuple(case for case in cases if case.task == task.id)
+                evidence = TaskEvidence(own, plans[task.id])
+                if task.kind == "kernel":
+                    evidence = self._with_code(evidence, inspected[task.id], ran.get(task.id), folder)
+                else:
+                    logs = {case.id: self.desk.log(case.id) for case in own} if self.desk else {}
+                    pending = {case.id: why for case in own if (why := questions.pending(case, self.where))}
+                    evidence = dataclasses.replace(evidence, logs=logs, pending=pending)
+                if task.id in launched:
+                    evidence = dataclasses.replace(evidence, **launched[task.id].result())
+                found[task.id] = evidence
+            return found
+        finally:
+            # After Ctrl-C too: no worker stays behind.
+            stop.set()
+
+    def _simulate(
+        self, asked: Sequence[TaskRequest], plans: Mapping[str, PlanSet], folder: Path, stop: threading.Event
+    ) -> dict[str, Measurement]:
+        """Replays what has to be simulated."""
+        wanted = [self._to_simulate(request, plans[request.program.task]) for request in asked]
+        wanted = [request for request in wanted if request.cases]
+        self.progress("simulate", f"{sum(len(request.cases) for request in wanted)} cases")
+        for name in (f"{case.id}.{role}.npy" for request in wanted for case in request.cases for role in "xw"):
+            (folder / "simulate" / name).write_bytes((folder / "arrays" / name).read_bytes())
+        return planning.simulate(wanted, plans, folder / "simulate", stop=stop)
 
     def _request(self, task: Task, cases: Sequence[Case]) -> TaskRequest:
         own = tuple(case for case in cases if case.task == task.id and not questions.pending(case, self.where))
@@ -262,7 +296,7 @@ class _Run:
         facts = header.as_dict() | {"where": self.where}
         if self.where != "gpu":
             return facts, review.Yardstick()
-        known, line = calibration.current()
+        known, line = calibration.current(self.gpu)
         return facts | {"calibration": line}, review.Yardstick(review.roof(header), known)
 
     def _expect(self, asked: oracle.Oracle | None) -> tuple[oracle.Answer | None, str]:
@@ -274,50 +308,51 @@ class _Run:
         except GraderError as error:
             return None, str(error)
 
-    def _races(self, task: Task) -> bool:
-        return self.where == "gpu" and any(item.kind in TIMED_KINDS for item in task.items)
-
-    def _measure(
-        self,
-        cases: Sequence[Case],
-        plans: Mapping[str, PlanSet],
-        simulated: Mapping[str, Measurement],
-        folder: Path,
-        architecture: str,
-        task: Task,
+    def _with_code(
+        self, evidence: TaskEvidence, found: Inspection, ran: Measurement | None, folder: Path
     ) -> TaskEvidence:
-        own = tuple(case for case in cases if case.task == task.id)
-        if task.kind != "kernel":
-            logs = {case.id: self.desk.log(case.id) for case in own} if self.desk else {}
-            pending = {case.id: why for case in own if (why := questions.pending(case, self.where))}
-            return TaskEvidence(own, plans[task.id], logs=logs, pending=pending)
-        structures = any(item.kind == "structure" for item in task.items)
-        found = inspect(plans[task.id], own, architecture, on_gpu=self.where == "gpu", structures=structures)
+        """Adds what was assembled and simulated of a kernel task."""
         self.notes += [found.note] if found.note else []
-        outputs = judging.read_outputs(folder / "simulate", own)
-        ran = simulated.get(task.id)
-        evidence = TaskEvidence(
-            own, plans[task.id], resources=found.resources, structures=found.structures, faults=found.faults
+        outputs = judging.read_outputs(folder / "simulate", evidence.cases)
+        evidence = dataclasses.replace(
+            evidence, resources=found.resources, structures=found.structures, faults=found.faults
         )
         if self.where == "simulator":
             return dataclasses.replace(evidence, measurement=ran, outputs=outputs)
-        evidence = dataclasses.replace(evidence, simulated=ran, simulated_outputs=outputs)
-        return self._launch(task, evidence, found, folder, architecture)
+        return dataclasses.replace(evidence, simulated=ran, simulated_outputs=outputs)
 
     def _launch(
-        self, task: Task, evidence: TaskEvidence, found: Inspection, folder: Path, architecture: str
-    ) -> TaskEvidence:
+        self,
+        task: Task,
+        plans: PlanSet,
+        found: Inspection,
+        cases: Sequence[Case],
+        folder: Path,
+        architecture: str,
+        stop: threading.Event,
+    ) -> dict[str, Any]:
+        """Runs a task on the GPU; returns fields of its `TaskEvidence`."""
         self.progress("launch", task.id)
         refused = {fault.case for fault in found.faults}
-        cases = () if None in refused else tuple(case for case in evidence.cases if case.id not in refused)
+        own = [case for case in cases if case.task == task.id]
+        runnable = () if None in refused else tuple(case for case in own if case.id not in refused)
         work = folder / "launch" / task.id
         try:
             measured = measure_task(
-                task, evidence.plans, found.cubins, cases, folder / "arrays", work, architecture, self.progress
+                task,
+                plans,
+                found.cubins,
+                runnable,
+                folder / "arrays",
+                work,
+                architecture,
+                self.progress,
+                gpu=self.gpu,
+                stop=stop,
             )
         except GraderError as error:
-            return dataclasses.replace(evidence, failure=str(error))
-        return dataclasses.replace(evidence, measurement=measured, outputs=judging.read_outputs(work, cases))
+            return {"failure": str(error)}
+        return {"measurement": measured, "outputs": judging.read_outputs(work, runnable)}
 
 
 def _kind(rubric: Rubric, case: Case) -> str:

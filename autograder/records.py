@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from typing import Any, TypeVar
@@ -103,16 +104,22 @@ def _depth(data: Any) -> int:
 def _decode_record(kind: type, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise BadInputError(f"{where}: expected an object for {kind.__name__}, got {type(data).__name__}")
-    hints = typing.get_type_hints(kind)
+    hints, required = _fields(kind)
     unknown = set(data) - set(hints)
     if unknown:
         raise BadInputError(f"{where}: unknown field {sorted(unknown)[0]!r} in {kind.__name__}")
-    required = {
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
     missing = required - set(data)
     if missing:
         raise BadInputError(f"{where}: {kind.__name__} lacks {sorted(missing)[0]!r}")
     return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
+    """Types of a record's fields, and the names of those that have no default; working them out takes a while."""
+    required = frozenset(
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    )
+    return typing.get_type_hints(kind), required

@@ -1,7 +1,10 @@
 """The results folder: `<lab>/<student>.json`, one writer at a time, nothing lost on a full disk.
 
-A file keeps every grading of a student's submissions, so that a regrade which lowers a score is seen.
-It is replaced as a whole: written beside, flushed to the disk, renamed. Readers need no lock.
+A file keeps every grading of a student's submissions and says which of them stands, the one that counts. That is the
+newest, except where the same file was graded again and came out lower: then the better grading stands, the lower one
+is kept and flagged for a person, who may let it count. So no mark is lowered silently, by a new rubric or by chance.
+
+A file is replaced as a whole: written beside, flushed to the disk, renamed. Readers need no lock.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ class Store:
             raise _sentence(error, root) from error
         try:
             _lock(descriptor, root)
+            _sweep(root)
             yield cls(root)
         finally:
             os.close(descriptor)
@@ -69,46 +73,67 @@ class Store:
                 raise BadInputError(f"{name!r} can't name a result: use letters, digits, '-' and '_', 200 at most")
         return self.root / lab / f"{student}.json"
 
-    def add(self, result: Result) -> str:
+    def add(self, result: Result, *, accept_lower: bool = False) -> str:
         """Keeps a grading, as the newest of its student.
 
+        Args:
+            result: The grading.
+            accept_lower: Let it stand even if it is lower than an earlier one of the same file.
+
         Returns:
-            A sentence if this regrade lowered the student's points, else an empty text.
+            A sentence if it is lower than the one that stood, else an empty text.
 
         Raises:
             DataError: The student's file is there but damaged; it stays as it is.
             GpulabsError: It can't be written; earlier results are intact.
         """
         path = self.path(result.lab, result.student)
-        history = [replace(earlier, figures=()) for earlier in self.history(result.lab, result.student)]
-        gradings = [to_json(earlier) for earlier in (*history, result)]
-        data = {"schema_version": SCHEMA_VERSION, "lab": result.lab, "student": result.student, "gradings": gradings}
-        text = json.dumps(data, indent=1, allow_nan=False)
-        write_atomically(path, text.encode("utf-8"))
-        return _lowered(history[-1], result) if history else ""
+        gradings, stood = _gradings(path) if path.exists() else ((), 0)
+        before = gradings[stood] if gradings else None
+        gradings = (*gradings, result)
+        stands = len(gradings) - 1
+        if before is not None and not accept_lower and not _may_replace(before, result):
+            stands = stood
+        kept = [
+            grading if at in (stands, len(gradings) - 1) else replace(grading, figures=())
+            for at, grading in enumerate(gradings)
+        ]
+        data = {
+            "schema_version": SCHEMA_VERSION,
+            "lab": result.lab,
+            "student": result.student,
+            "stands": stands,
+            "gradings": [to_json(grading) for grading in kept],
+        }
+        write_atomically(path, json.dumps(data, indent=1, allow_nan=False).encode("utf-8"))
+        return _lowered(before, result, stands=stands == len(gradings) - 1) if before is not None else ""
 
     def history(self, lab: str, student: str) -> tuple[Result, ...]:
-        """Returns all gradings of a student, oldest first; only the newest keeps its pictures."""
+        """Returns all gradings of a student, oldest first; only the newest and the one that stands keep pictures."""
         path = self.path(lab, student)
         return read(path) if path.exists() else ()
 
     def newest(self, lab: str, student: str) -> Result | None:
-        """Returns the newest grading of a student, or None."""
+        """Returns the newest grading of a student, or None; `standing` is what counts."""
         history = self.history(lab, student)
         return history[-1] if history else None
 
+    def standing(self, lab: str, student: str) -> Result | None:
+        """Returns the grading of a student that counts, or None."""
+        path = self.path(lab, student)
+        return _standing(path) if path.exists() else None
+
     def done(self, lab: str, student: str, sha256: str) -> Result | None:
-        """Returns the newest grading if it is of this very file and nothing in it is withheld."""
+        """Returns what counts if the newest grading is of this very file and nothing in it is withheld."""
         newest = self.newest(lab, student)
-        if newest is None or newest.sha256 != sha256:
+        if newest is None or newest.sha256 != sha256 or newest.points_with(Status.WITHHELD):
             return None
-        withheld = any(item.status is Status.WITHHELD for item in newest.items)
-        return None if withheld else newest
+        return self.standing(lab, student)
 
     def newest_of_all(self, lab: str | None = None) -> list[Result]:
-        """Returns the newest grading of every student, by lab and name; of one lab if named."""
+        """Returns the grading of every student that counts, by lab and name; of one lab if named."""
         found = sorted(self.root.glob(f"{lab or '*'}/*.json"))
-        return [read(path)[-1] for path in found if not path.name.startswith(".")]
+        return [_standing(path) for path in found if not path.name.startswith(".")]
 
 
 def read(path: Path) -> tuple[Result, ...]:
@@ -117,6 +142,19 @@ def read(path: Path) -> tuple[Result, ...]:
     Raises:
         DataError: It is damaged or of another schema.
     """
+    return _gradings(path)[0]
+
+
+def _standing(path: Path) -> Result:
+    """Reads the grading that counts; that a later one of the same file is lower is said in its notes."""
+    gradings, stands = _gradings(path)
+    standing = gradings[stands]
+    lower = [each for each in gradings[stands + 1 :] if each.sha256 == standing.sha256 and _is_lower(standing, each)]
+    return replace(standing, notes=(*standing.notes, _flag(lower[-1]))) if lower else standing
+
+
+def _gradings(path: Path) -> tuple[tuple[Result, ...], int]:
+    """All gradings of a file, oldest first, and the place of the one that stands."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -124,9 +162,13 @@ def read(path: Path) -> tuple[Result, ...]:
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION or not data.get("gradings"):
         raise DataError(f"{path}: not a result of schema {SCHEMA_VERSION}; remove it to grade this student anew")
     try:
-        return tuple(decode(Result, entry, path.name) for entry in data["gradings"])
+        gradings = tuple(decode(Result, entry, path.name) for entry in data["gradings"])
     except (BadInputError, TypeError) as error:
         raise DataError(f"{path}: damaged result ({error}); restore it from a backup or remove it") from error
+    stands = data.get("stands", len(gradings) - 1)
+    if type(stands) is not int or not 0 <= stands < len(gradings):
+        raise DataError(f"{path}: damaged result (no grading {stands!r}); restore it from a backup or remove it")
+    return gradings, stands
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -172,12 +214,36 @@ def _words(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def _lowered(before: Result, after: Result) -> str:
-    if any(item.status is Status.WITHHELD for item in after.items) or after.points >= before.points:
-        return ""
+def _may_replace(before: Result, after: Result) -> bool:
+    """Whether a grading counts from now on: it is of another file, or at least as good and as complete."""
+    if before.sha256 != after.sha256 or before.points_with(Status.WITHHELD):
+        return True
+    return after.points >= before.points and not after.points_with(Status.WITHHELD)
+
+
+def _is_lower(before: Result, after: Result) -> bool:
+    """Whether points were lost; those that are pending or withheld are not decided."""
+    undecided = after.points_with(Status.PENDING, Status.WITHHELD)
+    return after.points + undecided < before.points
+
+
+def _flag(lower: Result) -> str:
     return (
-        f"{after.student}: this grading lowers {before.points:g} points to {after.points:g}; "
-        f"the earlier one ({before.started_at or 'no date'}) is kept in the same file"
+        f"For a person to look at: the same file was graded again ({lower.started_at or 'no date'}) and got "
+        f"{lower.points:g} points; the better grading counts. To let the lower one count: "
+        "autograder grade --regrade --accept-lower."
+    )
+
+
+def _lowered(before: Result, after: Result, *, stands: bool) -> str:
+    if not _is_lower(before, after):
+        return ""
+    earlier = f"{before.points:g} points ({before.started_at or 'no date'})"
+    if stands:
+        return f"{after.student}: {after.points:g} points replace {earlier}, which stay in the file's history"
+    return (
+        f"{after.student}: graded again, the same file gets {after.points:g} points; {earlier} still count, and the "
+        "result is flagged for a person; --accept-lower lets the lower one count"
     )
 
 
@@ -194,6 +260,13 @@ def _lock(descriptor: int, root: Path) -> None:
         ) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+
+def _sweep(root: Path) -> None:
+    """Removes what writers left half-written when they were killed; nobody else writes now."""
+    for left in root.glob("*/.*.tmp"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def _sentence(error: OSError, path: Path) -> GpulabsError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +25,9 @@ def measure_task(
     work: Path,
     architecture: str,
     progress: Callable[[str, str], None] = lambda *_: None,
+    *,
+    gpu: int = 0,
+    stop: threading.Event | None = None,
 ) -> Measurement:
     """Runs a task's cases on the GPU, and its race if it has a speed item; a race has the GPU to itself.
 
@@ -36,36 +42,54 @@ def measure_task(
         work: Folder for outputs.
         architecture: Of the GPU, e.g. `sm_90`.
         progress: Told when another grading has to be waited for.
+        gpu: Its number.
+        stop: Ends waiting for a turn when another thread sets it.
 
     Raises:
         GraderError: The launcher failed for a reason that is not the submission's.
     """
     race, rungs = _race(task, cases, architecture), {}
     if race:
-        wanted = (race.baseline, *filter(None, [race.high]), *race.peers)
-        kernels: dict[str, Kernel] = {}
-        for name in wanted:
-            kernels |= ladder.plan_for(ladder.rung(name), _case(cases, race.case))[1]
-        assembled = assemble.assemble(kernels, architecture)
-        if assembled.faults:
+        names = (race.baseline, *filter(None, [race.high]), *race.peers)
+        rungs = _machine_code(names, _case(cases, race.case), architecture)
+
+    def turn(alone: bool) -> contextlib.AbstractContextManager[None]:
+        def waiting() -> None:
+            progress("launch", f"{task.id}: waiting for another grading's turn on the GPU")
+
+        return turns.turn(devices.identity(gpu), alone=alone, waiting=waiting, stop=stop)
+
+    launched = functools.partial(launch.measure, plans, cubins, arrays_dir=arrays, work_dir=work, turn=turn, device=gpu)
+    measured = launched(cases=cases, race=race, ladder_cubins=rungs)
+    if race is None:
+        return measured
+    raced = [case for case in cases if case.id == race.case]
+
+    def again() -> Measurement:
+        progress("launch", f"{task.id}: measuring again, the first timing can't be trusted")
+        return launched(cases=raced, race=race, ladder_cubins=rungs)
+
+    return trust.until_trusted(measured, again, calibration.current(gpu)[0])
+
+
+_assembled: dict[tuple[str, str], bytes] = {}
+_assembling = threading.Lock()
+
+
+def _machine_code(names: Sequence[str], case: Case, architecture: str) -> dict[str, bytes]:
+    """Machine code of the ladder's kernels, assembled once: they are the grader's own, the same for everyone."""
+    kernels: dict[str, Kernel] = {}
+    for name in names:
+        kernels |= ladder.plan_for(ladder.rung(name), case)[1]
+    with _assembling:
+        missing = {key: kernel for key, kernel in kernels.items() if (architecture, kernel.ptx) not in _assembled}
+        assembled = assemble.assemble(missing, architecture) if missing else None
+        if assembled and assembled.faults:
             first = next(iter(assembled.faults.values()))
             raise GraderError(f"the ladder does not assemble for {architecture}: {first.message}")
-        rungs = assembled.code()
-
-    def waiting() -> None:
-        progress("launch", f"{task.id}: waiting for another grading's turn on the GPU")
-
-    with turns.turn(devices.identity(), alone=race is not None, waiting=waiting):
-        measured = launch.measure(plans, cubins, cases, arrays, work, race=race, ladder_cubins=rungs)
-        if race is None:
-            return measured
-        raced = [case for case in cases if case.id == race.case]
-
-        def again() -> Measurement:
-            progress("launch", f"{task.id}: measuring again, the first timing can't be trusted")
-            return launch.measure(plans, cubins, raced, arrays, work, race=race, ladder_cubins=rungs)
-
-        return trust.until_trusted(measured, again, calibration.current()[0])
+        for key, code in (assembled.code() if assembled else {}).items():
+            _assembled[architecture, kernels[key].ptx] = code
+    return {key: _assembled[architecture, kernel.ptx] for key, kernel in kernels.items()}
 
 
 def _case(cases: Sequence[Case], name: str) -> Case:

@@ -8,32 +8,38 @@ speedup within 5 % of the median of the honest gradings before any attack? GPU m
 before and after each attack, so that something left behind is seen even where it changes no grade.
 
 The exit status is the number of surprises. `--only` takes a pattern of names, `--part 2/3` every third attack,
-`--budget-s` stops handing out more. Submissions mean what they do: where nothing isolates them the command
-refuses, unless `--allow-untrusted` says that this machine is for throwing away.
+`--budget-s` stops handing out more, `--jobs` lets several attackers work side by side, each with an honest
+submission behind it: races still run alone, so that the honest one is disturbed by whatever the others do between.
+cuDNN's time, on which no points depend, is left out. Submissions mean what they do: where nothing isolates them the
+command refuses, unless `--allow-untrusted` says that this machine is for throwing away.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import re
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder import path
+from autograder import launch, path
 from autograder.classroom import require_isolation
 from autograder.examples import Example, read_example
 from autograder.result import Result, Status
 from benchmarks import record
 from benchmarks.grading import ROOT, _notebook
+from benchmarks.regrade import without_cudnn
+from gpulabs.errors import GpulabsError
 
 COMMAND = "PYTHONPATH=src:. python -m benchmarks.hostile_gpu --out benchmarks/results/hostile_gpu.json"
 LAB = "lab1_conv_kernel"
-CORPUS = ROOT / "tests/submissions/hostile" / LAB
+CORPUS = ROOT / "tests/submissions/hostile"
 HONEST = ROOT / "tests/submissions/correct" / LAB / "plain.py"
 TASK = "conv_coalesced"
 UNDISTURBED = 3
@@ -59,44 +65,65 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a pattern of names")
     parser.add_argument("--part", default="1/1", help="i/n: every n-th attack, from the i-th")
     parser.add_argument("--budget-s", type=float, default=560.0)
+    parser.add_argument("--jobs", type=int, default=1, help="attackers side by side, each with an honest one behind it")
     parser.add_argument("--allow-untrusted", action="store_true")
     options = parser.parse_args()
     require_isolation(options.allow_untrusted)
+    launch.measure = without_cudnn(launch.measure)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpulabs-hostile-") as folder:
-        found = _run(options, Path(folder), began)
-    found["seconds"] = round(time.monotonic() - began, 1)
-    record.write(options.out, record.record("hostile_gpu", COMMAND, found))
+        for found in _run(options, Path(folder), began):
+            found["seconds"] = round(time.monotonic() - began, 1)
+            record.write(options.out, record.record("hostile_gpu", COMMAND, found))
     _print(found)
     return len(found["surprises"])
 
 
-def _run(options: argparse.Namespace, work: Path, began: float) -> dict[str, Any]:
+def _run(options: argparse.Namespace, work: Path, began: float) -> Iterator[dict[str, Any]]:
+    """Yields all that is known, whenever an attack and the honest submission after it are graded."""
     honest = _notebook(LAB, HONEST, work)
-    before = [_graded(honest, options.device) for _ in range(UNDISTURBED)]
+    before = [_graded(honest, LAB, (TASK,), options.device) for _ in range(UNDISTURBED)]
     usual = statistics.median(speeds) if (speeds := [s for one in before if (s := speedup(one))]) else None
-    entries, left = [], _chosen(options.only, options.part)
-    while left and time.monotonic() - began < options.budget_s:
-        file = left.pop(0)
-        gpu = _gpu()
-        attack = _graded(_notebook(LAB, file, work), options.device)
-        after = _graded(honest, options.device)
-        entries.append(
-            entry(read_example(file), attack, after, usual, options.device) | {"gpu": [vars(gpu), vars(_gpu())]}
-        )
-        print(f"{file.stem}: {entries[-1]['verdict']}", file=sys.stderr)
-    surprises = [one["name"] for one in entries if one["verdict"] != "as expected"]
-    if any(statuses(one) != statuses(before[0]) for one in before):
-        surprises.append("honest submission before any attack")
-    undisturbed = {"speedups": [speedup(one) for one in before], "statuses": statuses(before[0]), "median": usual}
-    return {
-        "undisturbed": undisturbed,
-        "attacks": entries,
-        "not_run": [file.stem for file in left],
-        "surprises": surprises,
-        "isolation": before[0].isolation,
-        "where": options.device,
-    }
+    left, first = _chosen(options.only, options.part), _gpu()
+    notebooks = {file: _notebook(file.parent.name, file, work) for file in left}
+    entries: list[dict[str, Any]] = []
+
+    def examine(file: Path) -> dict[str, Any] | None:
+        if time.monotonic() - began > options.budget_s:
+            return None
+        example, gpu = read_example(file), _gpu()
+        try:
+            attack = _graded(notebooks[file], file.parent.name, example.tasks, options.device)
+            after = _graded(honest, LAB, (TASK,), options.device)
+        except GpulabsError as error:
+            return {"name": example.name, "attack": example.attack, "verdict": f"the grader failed: {error}"}
+        return entry(example, attack, after, usual, options.device) | {"gpu": [vars(gpu), vars(_gpu())]}
+
+    def found() -> dict[str, Any]:
+        surprises = [one["name"] for one in entries if one["verdict"] != "as expected"]
+        if any(statuses(one) != statuses(before[0]) for one in before):
+            surprises.append("honest submission before any attack")
+        undisturbed = {"speedups": [speedup(one) for one in before], "statuses": statuses(before[0]), "median": usual}
+        return {
+            "undisturbed": undisturbed,
+            "attacks": entries,
+            "not_run": [file.stem for file in left],
+            "surprises": surprises,
+            "isolation": before[0].isolation,
+            "where": options.device,
+            "jobs": options.jobs,
+            "gpu": [vars(first), vars(_gpu())],
+        }
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        several = {pool.submit(examine, file): file for file in left}
+        for done in concurrent.futures.as_completed(several):
+            if one := done.result():
+                entries.append(one)
+                left.remove(several[done])
+                print(f"{one['name']}: {one['verdict']}", file=sys.stderr, flush=True)
+                yield found()
+    yield found()
 
 
 def entry(example: Example, attack: Result, after: Result, usual: float | None, device: str) -> dict[str, Any]:
@@ -145,12 +172,12 @@ def statuses(result: Result) -> dict[str, str]:
 
 def _chosen(only: str, part: str) -> list[Path]:
     first, step = (int(number) for number in part.split("/"))
-    files = [file for file in sorted(CORPUS.glob("*.py")) if read_example(file).gpu and re.search(only, file.stem)]
+    files = [file for file in sorted(CORPUS.glob("*/*.py")) if read_example(file).gpu and re.search(only, file.stem)]
     return files[first - 1 :: step]
 
 
-def _graded(notebook: Path, device: str) -> Result:
-    return path.grade(notebook, LAB, tasks=(TASK,), device=device, pictures=False)
+def _graded(notebook: Path, lab: str, tasks: tuple[str, ...], device: str) -> Result:
+    return path.grade(notebook, lab, tasks=tasks, device=device, pictures=False)
 
 
 def _gpu() -> Gpu:
@@ -171,7 +198,7 @@ def _gpu() -> Gpu:
 
 def _print(found: dict[str, Any]) -> None:
     rows = [
-        (one["name"], one["verdict"], one["honest_ratio"], one["seconds"], one["honest_seconds"])
+        (one["name"], one["verdict"], one.get("honest_ratio"), one.get("seconds"), one.get("honest_seconds"))
         for one in found["attacks"]
     ]
     print(record.table(("attack", "verdict", "honest speedup, of usual", "seconds", "seconds, honest"), rows))

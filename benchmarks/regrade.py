@@ -19,10 +19,8 @@ import collections
 import dataclasses
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,35 +29,17 @@ from typing import Any
 from autograder import classroom, launch, path, rubric
 from autograder.decision import decide
 from autograder.evidence import Measurement, Race
-from autograder.examples import read_example
 from autograder.result import Result
 from autograder.rubric import Item, Task
 from autograder.store import Store
 from benchmarks import record
 from benchmarks.grading import ROOT, _notebook
+from benchmarks.overhead import Witness, bare_ms
 
 LAB, TASK = "lab1_conv_kernel", "conv_coalesced"
 SUBMISSION = ROOT / "tests/submissions/correct" / LAB / "plain.py"
 COMMAND = "PYTHONPATH=src:. python -m benchmarks.regrade --times 100 --out benchmarks/results/regrade.json"
 DIGITS = 5
-
-
-class Witness:
-    """Stands before a function that measures, passes everything through, and remembers races and times."""
-
-    def __init__(self, measure: Callable[..., Measurement]) -> None:
-        self._measure, self._lock = measure, threading.Lock()
-        self.races: list[Race] = []
-        self.seconds: list[float] = []
-
-    def __call__(self, *arguments: Any, **options: Any) -> Measurement:
-        """Measures."""
-        began = time.monotonic()
-        found = self._measure(*arguments, **options)
-        with self._lock:
-            self.races += found.races
-            self.seconds.append(time.monotonic() - began)
-        return found
 
 
 def main() -> int:
@@ -73,23 +53,22 @@ def main() -> int:
     parser.add_argument("--task", default=TASK, help="the task to grade")
     parser.add_argument("--device", default="gpu", help="simulator: a rehearsal without races")
     parser.add_argument("--cudnn", action="store_true", help="measure cuDNN's time, too, as a plain grading does")
-    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.bare:
-        return _bare(options.submission, options.task)
     task_stage = Witness(path.measure_task)
     child = Witness(launch.measure if options.cudnn else without_cudnn(launch.measure))
     path.measure_task, launch.measure = task_stage, child
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpulabs-regrade-") as folder:
         results = _grade(options, Path(folder), began + options.budget_s)
-    seconds = time.monotonic() - began
+        seconds = time.monotonic() - began
+        notebook = _notebook(LAB, options.submission, Path(folder))
+        bare = bare_ms(notebook, LAB, options.task) if options.device == "gpu" else None
     task = rubric.load(LAB).task(options.task)
     found = summary(task, results, task_stage.races, child.seconds)
     found |= {"lab": LAB, "task": options.task, "submission": options.submission.stem}
     found |= {"jobs": options.jobs, "cudnn": options.cudnn}
     found["seconds"] |= {"all": round(seconds, 1)}
-    found["kernel_ms"]["bare"] = bare_ms(options.submission, options.task) if options.device == "gpu" else None
+    found["kernel_ms"]["bare"] = bare
     record.write(options.out, record.record("regrade", COMMAND, found))
     _print(found)
     return int(found["same"] < 0.99 * found["gradings"])
@@ -194,38 +173,6 @@ def _reasons(result: Result) -> dict[str, Any]:
 
 def _digits(time_ms: float) -> float:
     return float(f"{time_ms:.{DIGITS}g}")
-
-
-def bare_ms(submission: Path, task: str) -> float | None:
-    """The submission's kernel on the race's workload, launched by Numba in a process of its own, median ms."""
-    command = [sys.executable, "-m", "benchmarks.regrade", "--bare", "--out", "-", "--task", task]
-    done = subprocess.run(
-        [*command, "--submission", str(submission)], capture_output=True, text=True, timeout=120, check=False
-    )
-    try:
-        return float(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        print(f"no bare time: {done.stderr.strip()[-300:]}", file=sys.stderr)
-        return None
-
-
-def _bare(submission: Path, task: str) -> int:
-    """Runs an example of ours, which is trusted, as a student would in a notebook, and prints its time."""
-    import numpy as np
-    from numba import cuda
-
-    from gpulabs.timing import time_gpu
-
-    load = next(item.workloads[0] for item in rubric.load(LAB).task(task).items if item.workloads)
-    names: dict[str, Any] = {}
-    exec(compile(read_example(submission).cells[task], str(submission), "exec"), names)
-    function = names[rubric.load(LAB).task(task).function]
-    rng = np.random.default_rng(1)
-    x = cuda.to_device(rng.integers(-15, 16, (load.n, load.h, load.w, load.c)).astype(np.float32))
-    w = cuda.to_device(rng.integers(-3, 4, (load.r, load.s, load.c, load.k)).astype(np.float32))
-    timed = dataclasses.asdict(time_gpu(lambda: function(x, w, load.stride, load.padding)))
-    print(timed["median_ms"])
-    return 0
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -203,19 +203,22 @@ def unfit(calibration: Calibration, uuid: str, driver: str, rungs: dict[str, str
     return f"the ladder changed since ({', '.join(changed)})" if changed else ""
 
 
-def current() -> tuple[Calibration | None, str]:
-    """Finds this GPU's calibration.
+def current(gpu: int = 0) -> tuple[Calibration | None, str]:
+    """Finds a GPU's calibration.
+
+    Args:
+        gpu: Its number.
 
     Returns:
         The calibration, or None; and one line for the report: `not calibrated`, and why if there is a file.
     """
-    uuid = devices.identity()
+    uuid = devices.identity(gpu)
     try:
         path = location(uuid)
         if not path.is_file():
             return None, "not calibrated"
         found = read(path)
-        problem = unfit(found, uuid, devices.header().driver or "", fingerprints())
+        problem = unfit(found, uuid, devices.header(gpu).driver or "", fingerprints())
     except (DataError, GraderError, OSError, RuntimeError) as error:  # RuntimeError: an account without a home
         return None, f"not calibrated: {error}"
     if problem:

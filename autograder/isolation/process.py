@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -154,8 +155,9 @@ def _wait(
     seen = -1
     try:
         while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return "done" if process.wait(timeout=LOOK_S) == 0 else "failed"
+            _until_end(process, LOOK_S)
+            if (status := process.poll()) is not None:
+                return "done" if status == 0 else "failed"
             if peer and peer.broken:
                 return "channel"
             now = _own_time(peer)
@@ -177,6 +179,22 @@ def _wait(
 def _own_time(peer: Peer | None) -> float:
     """A clock that stands while the worker waits for its peer."""
     return time.monotonic() - (peer.taken_s() if peer else 0.0)
+
+
+def _until_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Sleeps until a process ends, or so long; `Popen.wait` would wake up five times meanwhile to look."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not Linux, or an old one
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(1000 * seconds)
+    finally:
+        os.close(descriptor)
 
 
 def _size(signs: Path | None) -> int:

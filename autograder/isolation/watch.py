@@ -114,15 +114,27 @@ def tree(root: int, most: int = 1_000_000) -> dict[int, int]:
         with contextlib.suppress(OSError, ValueError):
             children, threads = _family(pid)
             waiting += [child for child in children if child not in found]
-            if b"\nState:\tZ" not in Path(f"/proc/{pid}/status").read_bytes():
+            if b"\nState:\tZ" not in _read(f"/proc/{pid}/status"):
                 found[pid] = threads
     return found
+
+
+def _read(path: str) -> bytes:
+    """Reads a file of /proc in less than half the time that pathlib takes: it happens thousands of times a second."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _family(pid: int) -> tuple[list[int], int]:
     """Children of a process, and the number of its threads."""
     threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 (runs many times a second)
-    lists = [Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split() for thread in threads]
+    lists = [_read(f"/proc/{pid}/task/{thread}/children").split() for thread in threads]
     return [int(child) for each in lists for child in each], len(threads)
 
 
@@ -134,7 +146,7 @@ def whole_tree(root: int) -> dict[int, int]:
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+                fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
                 if fields[0] != b"Z":  # one that has ended already
                     parents[int(name)] = int(fields[1]), int(fields[17])
     children: dict[int, list[int]] = {}
@@ -192,7 +204,7 @@ def _lists_children() -> bool:
 
 def _resident(pid: int) -> int:
     with contextlib.suppress(OSError, IndexError, ValueError):
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+        return int(_read(f"/proc/{pid}/statm").split()[1])
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -32,6 +33,8 @@ def main(arguments: list[str], open_gpu: Callable[[int], Gpu] = CudaGpu) -> int:
     os.dup2(2, 1)
     try:
         request = load_request(Path(arguments[0]))
+        _load_libraries(request)
+        events.wait_for_turn(alone=False)
         gpu = open_gpu(request.device)
         events.send("gpu", gpu.name)
         return serve(gpu, request, events)
@@ -63,7 +66,9 @@ def serve(gpu: Gpu, request: Request, events: Events) -> int:
 
 def serve_race(gpu: Gpu, request: Request, asked: RaceRequest, kernels: dict[str, Loaded], events: Events) -> int:
     """Runs the race; a fault of the candidate becomes an outcome of its case."""
+    trouble = events.wait_for_turn(alone=True)
     events.send("start", RACE)
+    asked = replace(asked, race=replace(asked.race, trouble=trouble))
     plan = asked.plan
     x, w = inputs(request, asked.case)
     judged = np.load(Path(request.work_dir) / f"{asked.case}.npy", allow_pickle=False)
@@ -128,6 +133,18 @@ def inputs(request: Request, case: str) -> tuple[Array, Array]:
     folder = Path(request.arrays_dir)
     x, w = (np.load(folder / f"{case}.{name}.npy", allow_pickle=False) for name in "xw")
     return x, w
+
+
+def _load_libraries(request: Request) -> None:
+    """Loads what takes long to load before the GPU is anyone's; what is missing is told where it is used."""
+    with contextlib.suppress(Exception):
+        import cuda.core  # noqa: F401
+        from cuda.bindings import driver  # noqa: F401
+    if request.race and request.race.cudnn:
+        with contextlib.suppress(Exception):
+            from autograder.launch.cudnn import frontend
+
+            frontend()
 
 
 def _die_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -29,7 +30,7 @@ from autograder.evidence import (
     decode,
     encode,
 )
-from autograder.launch.request import RACE, STICKY_EXIT, RaceRequest, Request
+from autograder.launch.request import RACE, STICKY_EXIT, TURN, RaceRequest, Request
 from autograder.launch.trouble import busy
 from gpulabs import errors
 
@@ -37,6 +38,7 @@ START_UP_S = 60.0
 """From the child's start to its first case; loading CUDA on a cold machine takes seconds."""
 
 Command = Callable[[Path], list[str]]
+Turn = Callable[[bool], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def measure(
     ladder_cubins: Mapping[str, bytes] | None = None,
     timeout_s: float = 10.0,
     device: int = 0,
+    turn: Turn = lambda _: contextlib.nullcontext(),
     command: Command | None = None,
 ) -> Measurement:
     """Runs a task's cases, and perhaps a race, on the GPU.
@@ -96,6 +99,8 @@ def measure(
         ladder_cubins: Key `ladder:<kernel>` -> machine code of the rungs that race.
         timeout_s: Longest time without a sign of life; then the running case is an endless loop.
         device: Number of the GPU.
+        turn: Called with whether something is timed; a context that is the GPU's turn. The child holds none while it
+            starts, one with others for the cases, one alone for the race.
         command: Makes the child's command line from the request's path; for tests.
 
     Returns:
@@ -136,7 +141,7 @@ def measure(
     while plans or asked:
         where = str(arrays_dir), str(work_dir)
         Request(plan_set.task, tuple(plans), kernels, files, *where, device, asked).save(work_dir / "request.json")
-        _Child(work_dir, command or _command, timeout_s).run(state)
+        _Child(work_dir, command or _command, timeout_s, turn, device).run(state)
         if any(o.fault and o.fault.kind is FaultKind.KERNEL_TIMEOUT for o in state.outcomes.values()):
             break  # one endless loop is enough: the other cases would only wait for the same
         plans = [plan for plan in plans if plan.case not in state.outcomes]
@@ -148,9 +153,7 @@ def measure(
 def _race_request(race: RaceSpec, plan: Plan, task: str, case: Case, device: int) -> RaceRequest:
     names = dict.fromkeys((race.baseline, *filter(None, [race.high]), *race.peers))
     rungs = {name: ladder.plan_for(ladder.rung(name), case)[0] for name in names}
-    record = Race(
-        task, race.workload, race.baseline, (), flops=race.flops, bytes=race.bytes, trouble=busy(device), high=race.high
-    )
+    record = Race(task, race.workload, race.baseline, (), flops=race.flops, bytes=race.bytes, high=race.high)
     return RaceRequest(record, race.case, plan, race.threshold, rungs, race.cudnn, secrets.randbits(32), race.curve)
 
 
@@ -199,8 +202,9 @@ class _State:
 class _Child:
     """One life of the child process."""
 
-    def __init__(self, work_dir: Path, command: Command, timeout_s: float) -> None:
+    def __init__(self, work_dir: Path, command: Command, timeout_s: float, turn: Turn, device: int) -> None:
         self._work_dir, self._command, self._timeout_s = work_dir, command, timeout_s
+        self._turn, self._device = turn, device
 
     def run(self, state: _State) -> None:
         """Runs the child to its end, or kills it when it shows no life."""
@@ -208,22 +212,23 @@ class _Child:
         # In bus order CUDA counts as NVML does, so that the child runs on the GPU that was asked about.
         environment = own_environment() | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         state.running = None
-        with log.open("ab") as errors_to:
+        with log.open("ab") as errors_to, contextlib.ExitStack() as turns:
             process = subprocess.Popen(
                 self._command(self._work_dir / "request.json"),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors_to,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the grader, which then ends this process itself
             )
             try:
-                alive = self._watch(process, state)
+                alive = self._watch(process, state, turns)
             finally:  # Ctrl-C included: an endless kernel ends with its process
                 process.kill()
                 process.wait()
-                if process.stdout:
-                    process.stdout.close()
+                for stream in (process.stdin, process.stdout):
+                    with contextlib.suppress(OSError):
+                        stream.close()  # type: ignore[union-attr]
         if not alive:
             self._endless(state)
         elif process.returncode not in (0, STICKY_EXIT):
@@ -233,7 +238,7 @@ class _Child:
                 f"while it ran {state.running or 'nothing yet'}: {tail[0]}"
             )
 
-    def _watch(self, process: subprocess.Popen[bytes], state: _State) -> bool:
+    def _watch(self, process: subprocess.Popen[bytes], state: _State, turns: contextlib.ExitStack) -> bool:
         """Follows the events until the child closes its stdout; False when it showed no life for too long."""
         assert process.stdout is not None
         descriptor, pending = process.stdout.fileno(), b""
@@ -250,9 +255,23 @@ class _Child:
                     return True
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
-                    _take(json.loads(line), state)
+                    event = json.loads(line)
+                    if TURN in event:
+                        self._give_turn(process, turns, alone=event[TURN])
+                    _take(event, state)
                     limit = self._timeout_s if state.running else START_UP_S
                 deadline = time.monotonic() + limit
+
+    def _give_turn(self, process: subprocess.Popen[bytes], turns: contextlib.ExitStack, *, alone: bool) -> None:
+        """Gives the child's turn back, waits for the one that it asks for, and tells it."""
+        turns.close()
+        turns.enter_context(self._turn(alone))
+        # Asked now: nobody of ours is on the GPU, so that what keeps it busy is a stranger.
+        signs = busy(self._device) if alone else ()
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # it died, and its exit status says why
+            process.stdin.write(json.dumps(signs).encode() + b"\n")
+            process.stdin.flush()
 
     def _endless(self, state: _State) -> None:
         if state.running is None:

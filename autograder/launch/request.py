@@ -2,6 +2,8 @@
 
 request    one file: plans, kernels and where their machine code lies, perhaps a race
 events     lines on the child's stdout, in this order:
+           {"turn": ALONE}        it waits for its turn on the GPU, alone where something is timed; the answer is
+                                  a line on its stdin: signs of trouble that were seen just before, a list
            {"gpu": "NVIDIA ..."}  once, when it is ready
            {"start": ID}          a case, or `race`, begins
            {"tick": ID}           it is alive (races only)
@@ -13,13 +15,15 @@ events     lines on the child's stdout, in this order:
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from autograder.evidence import Kernel, Plan, Race, decode, encode
+from gpulabs.errors import GraderError
 
-RACE = "race"
+RACE, TURN = "race", "turn"
 STICKY_EXIT = 17
 """The child's exit status after a fault that ruined its context: start another for what is left."""
 
@@ -86,11 +90,30 @@ def load_request(path: Path) -> Request:
 class Events:
     """The child's side of the event stream."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Takes the stream that the parent reads."""
+    def __init__(self, stream: TextIO, answers: TextIO | None = None) -> None:
+        """Takes the stream that the parent reads, and the one that it answers on; standard input by default."""
         self._stream = stream
+        self._answers = answers or sys.stdin
 
     def send(self, kind: str, value: Any) -> None:
         """Sends one event at once."""
         self._stream.write(json.dumps({kind: value}) + "\n")
         self._stream.flush()
+
+    def wait_for_turn(self, *, alone: bool) -> tuple[str, ...]:
+        """Asks the parent for the GPU and waits until it is this process's turn.
+
+        Args:
+            alone: Whether something is timed.
+
+        Returns:
+            Signs of trouble that the parent saw on the GPU just before.
+
+        Raises:
+            GraderError: The parent is gone.
+        """
+        self.send(TURN, alone)
+        answer = self._answers.readline()
+        if not answer:
+            raise GraderError("launch: the grader that started this process is gone")
+        return tuple(str(sign) for sign in json.loads(answer))

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autograder.report.board import boards
 from autograder.report.clean import one_line
@@ -38,15 +38,12 @@ def html(results: Sequence[Result], title: str = "") -> str:
         raise ValueError("a report needs at least one result")
     views = [view(result, index) for index, result in enumerate(results)]
     same_lab = len({result.lab for result in results}) == 1
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return _template().render(
+    return page(
+        "report.html.jinja",
         title=one_line(title, 200) or ("Results" if len(views) > 1 else views[0].lab_title),
         results=views,
         boards=boards(results, [shown.lab_title for shown in views]) if len(views) > 1 else [],
         same_lab=same_lab,
-        style=_safe(style),
-        style_hash=f"sha256-{digest}",
     )
 
 
@@ -55,7 +52,26 @@ def write(results: Sequence[Result], path: Path, title: str = "") -> Path:
     return write_atomically(path, html(results, title).encode("utf-8"))
 
 
-def _template() -> jinja2.Template:
+def page(template: str, styles: Sequence[str] = ("report.css",), script: str = "", **context: Any) -> str:
+    """Renders a page that needs nothing else: its styles and its script are in it, and a policy allows no others.
+
+    Args:
+        template: A file of `templates/`.
+        styles: Style sheets of `templates/`, in order.
+        script: A script of `templates/`, or none.
+        context: What the template shows; escaped there.
+    """
+    style = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in styles)
+    code = (_TEMPLATES / script).read_text(encoding="utf-8") if script else ""
+    allowed = {"style_hash": _digest(style), "script_hash": _digest(code)}
+    return _template(template).render(**context, style=_safe(style), script=_safe(code), **allowed)
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _template(name: str) -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
@@ -65,7 +81,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
     )
     environment.filters["with_code"] = _with_code
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _safe(style: str) -> str:

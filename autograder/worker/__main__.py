@@ -8,12 +8,13 @@ another process, kernels alone, and leaves outputs as FOLDER/<case>.npy. Whateve
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,10 @@ def main(folder: Path) -> None:
 def simulate(folder: Path, request: dict[str, Any], events: Events) -> None:
     """Replays recorded launches in the simulator; no student Python but checked kernels is in this process."""
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    from autograder.worker import simulation
     from autograder.worker.replay import replay_task
+    from gpulabs import simulator
 
-    simulation.install()
+    simulator.install()
     events.write("compiler", "", compiled=False)
     for task in request["tasks"]:
         replay_task(folder, events, task, request["limits"]["kernel_s"])
@@ -67,18 +68,22 @@ def plan(request: dict[str, Any], events: Events) -> bool:
         Whether it came to the end; False when a task left this process unfit for the next.
     """
     # All of the grader's own imports come before any student code: what fails here is not theirs.
-    from autograder.worker.cells import find_function, run_cells
-    from autograder.worker.channel import Channel
-    from autograder.worker.compiling import Compiler, has_compiler
-    from autograder.worker.recorder import Recorder
+    with _hidden("scipy"):
+        from autograder.worker.cells import find_function, run_cells
+        from autograder.worker.channel import Channel
+        from autograder.worker.compiling import Compiler, has_compiler
+        from autograder.worker.offered import restrict
+        from autograder.worker.planning import plan_kernel_case, plan_value_case  # noqa: F401 (after student code ran)
+        from autograder.worker.recorder import Recorder
 
+        compiled = has_compiler()
     channel = Channel() if request.get("rigs") else None
     cc = (int(request["compute_capability"][0]), int(request["compute_capability"][1]))
-    compiled = has_compiler()
     compiler = Compiler(cc, enabled=compiled)
     recorder = Recorder(cc, compiler.key)
     events.write("compiler", "", compiled=compiled)
     limits = request["limits"]
+    restrict()
     for task in request["tasks"]:
         name = task["id"]
         events.write("enter", name, case=None, stage="host")
@@ -100,6 +105,23 @@ def plan(request: dict[str, Any], events: Events) -> bool:
         if channel and channel.broken:
             return False
     return True
+
+
+@contextlib.contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Imports of a package fail inside, as if it were not installed.
+
+    Numba looks whether SciPy has a BLAS for linear algebra, which no kernel has; that look is a seventh of a
+    worker's whole work. A student's cells may import it all the same.
+    """
+    there = sys.modules.get(package)
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+        if there is not None:
+            sys.modules[package] = there
 
 
 def _run_cases(

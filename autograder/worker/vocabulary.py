@@ -45,7 +45,7 @@ _MEMBERS = {
     "numba.cuda.local": "array",
     "numba.cuda.const": "array_like",
     "numba.cuda.atomic": "add sub min max nanmin nanmax and_ or_ xor inc dec exch cas compare_and_swap",
-    "gpulabs.intrinsics": "load4 store4 copy4_async commit_copies wait_copies to_tf32 mma_tf32",
+    "gpulabs.intrinsics": "load1 load4 store4 copy4_async commit_copies wait_copies to_tf32 mma_tf32",
 }
 WORDS = frozenset(f"{space}.{name}" for space, names in _MEMBERS.items() for name in names.split())
 

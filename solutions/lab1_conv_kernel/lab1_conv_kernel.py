@@ -443,7 +443,7 @@ thread_map(w_out=32, k=32)
 my_prediction = ...
 
 # %%
-from gpulabs.memory import sectors
+from gpulabs.access import sectors
 
 over_columns = [64 * thread for thread in range(32)]  # one column on: 64 words on
 over_channels = [thread for thread in range(32)]      # one channel on: the next word

@@ -24,6 +24,14 @@ class Device(StrEnum):
     SIMULATOR = "simulator"
 
 
+class MemoryDevice(StrEnum):
+    """What memory is predicted for."""
+
+    AUTO = "auto"
+    GPU = "gpu"
+    CPU = "cpu"
+
+
 class Padding(StrEnum):
     """How borders are padded."""
 
@@ -36,6 +44,19 @@ SetName = Annotated[str, typer.Argument(metavar="SET", help="The data set, e.g. 
 NotebookFile = Annotated[
     Path | None,
     typer.Option("--notebook", metavar="FILE", help="The notebook; otherwise the lab's own name in this folder."),
+]
+Precisions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", help="float32, bfloat16, float16, several with commas, or all; otherwise all, on a CPU float32."
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="lab_cnn, or small_cnn (16 x 16 images); otherwise lab_cnn, on a CPU small_cnn."),
+]
+MemoryLimit = Annotated[
+    int | None, typer.Option(min=1, metavar="MIB", help="Pretend that the device has no more memory than this.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with a schema version.")]
 
@@ -127,6 +148,49 @@ def submit(
     return notebooks.submit(lab, notebook, name, folder, as_json)
 
 
+@app.command()
+def memory(
+    batch: Annotated[str, typer.Option(metavar="LIST", help="128, or 1,2,96, or 1-8192 (powers of two).")] = "128",
+    precision: Annotated[
+        str, typer.Option(metavar="LIST", help="float32, bfloat16, float16, several with commas, or all.")
+    ] = "float32",
+    optimizer: Annotated[str, typer.Option(metavar="NAME", help="sgd, momentum, rmsprop or adam.")] = "adam",
+    network: Annotated[str, typer.Option(metavar="NAME", help="lab_cnn, or small_cnn (16 x 16 images).")] = "lab_cnn",
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Compute activations again for the backward pass, not keep them."),
+    ] = False,
+    device: Annotated[
+        MemoryDevice, typer.Option(metavar="auto|gpu|cpu", help="Predict for this one; otherwise for what is here.")
+    ] = MemoryDevice.AUTO,
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure the peak beside the prediction; otherwise only on a GPU. On a CPU XLA's own plan is read, "
+            "about a minute a batch.",
+            show_default=False,
+        ),
+    ] = None,
+    memory_limit: MemoryLimit = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Also draw the parts as stacked bars, and a step over time."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say where the memory of a training step goes.
+
+    Parameters, optimizer state, gradients, activations kept for the backward pass, workspace: predicted from the
+    layers' shapes, with the measured peak beside it. Exit code 6: a batch did not fit in memory.
+    """
+    from gpulabs.commands import memory as command
+
+    return command.memory(
+        batch, precision, optimizer, network, recompute, device.value, measure, memory_limit, figure, as_json
+    )
+
+
 app.add_typer(bench_app, name="bench")
 app.add_typer(data_app, name="data")
 
@@ -179,6 +243,33 @@ def bench_conv(
     from gpulabs.commands import bench
 
     return bench.conv(shape, stride, padding.value, rungs, runs, figure, recorded, as_json)
+
+
+@bench_app.command("batch")
+def bench_batch(
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Batches: 1,2,96 or 1-8192 (powers of two); otherwise 1-8192, on a CPU 1-512."
+        ),
+    ] = None,
+    precision: Precisions = None,
+    network: Network = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Timed steps of each configuration.")] = 1.0,
+    memory_limit: MemoryLimit = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Also draw throughput and utilisation against the batch.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure training throughput, utilisation and memory against the batch size.
+
+    Each configuration in a fresh process. Without a GPU a smaller network runs, marked as a CPU result. Exit code 6: a
+    batch did not fit in memory; the message names it and the largest that worked.
+    """
+    from gpulabs.commands import bench_batch as command
+
+    return command.batch(batch, precision, network, seconds, memory_limit, figure, as_json)
 
 
 @data_app.command("list")

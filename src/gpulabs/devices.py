@@ -89,7 +89,7 @@ def header(device: int = 0) -> DeviceHeader:
         cudnn=_first_version("nvidia-cudnn-cu13", "nvidia-cudnn-cu12"),
         packages=versions(),
     )
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is None:
             return base
         try:
@@ -105,11 +105,24 @@ def has_gpu() -> bool:
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return False
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 return int(nvml.nvmlDeviceGetCount()) > 0
     return _driver_attribute(0, _MULTIPROCESSOR_COUNT) is not None  # boards without NVML
+
+
+def gpu_count() -> int:
+    """How many GPUs this process may use; asks NVML, creates no context."""
+    if not has_gpu():
+        return 0
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    with nvml_session() as nvml:
+        if nvml is not None:
+            with contextlib.suppress(nvml.NVMLError):
+                count = int(nvml.nvmlDeviceGetCount())
+                return min(len(visible), count) if visible else count
+    return 1
 
 
 def architecture(device: int = 0) -> str:
@@ -118,7 +131,7 @@ def architecture(device: int = 0) -> str:
     Raises:
         MissingGpuError: There is no GPU.
     """
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 major, minor = nvml.nvmlDeviceGetCudaComputeCapability(nvml_device(nvml, device))
@@ -128,7 +141,7 @@ def architecture(device: int = 0) -> str:
 
 def identity(device: int = 0) -> str:
     """What tells the GPU from others of this machine, whoever can see how many: its UUID, or else its number."""
-    with _nvml() as nvml:
+    with nvml_session() as nvml:
         if nvml is not None:
             with contextlib.suppress(nvml.NVMLError):
                 return _text(nvml.nvmlDeviceGetUUID(nvml_device(nvml, device)))
@@ -214,7 +227,7 @@ def _first_version(*names: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _nvml() -> Iterator[Any]:
+def nvml_session() -> Iterator[Any]:
     """NVML, started; None where there is no driver or no `nvidia-ml-py`."""
     try:
         import pynvml

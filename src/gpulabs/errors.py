@@ -64,7 +64,17 @@ class DataError(GpulabsError):
 
 
 class OutOfMemory(GpulabsError):
-    """What was tried does not fit into memory; something smaller may."""
+    """What was tried does not fit into memory; something smaller may.
+
+    Attributes:
+        detail: What the allocator or the system said, where there is one.
+    """
+
+    exit_code = ExitCode.OUT_OF_MEMORY
+
+    def __init__(self, message: str = "out of memory", detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class GraderError(GpulabsError):

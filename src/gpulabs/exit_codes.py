@@ -18,5 +18,7 @@ class ExitCode(IntEnum):
     """A GPU, a package or a data set is missing; the message says how to get it."""
     GRADER_FAILED = 5
     """The grader failed; points are withheld and the run can be repeated."""
+    OUT_OF_MEMORY = 6
+    """A batch did not fit in memory; what was measured before it is printed."""
     INTERRUPTED = 130
     """Ctrl-C; what was finished is kept."""

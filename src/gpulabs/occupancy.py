@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from gpulabs.access import WARP_SIZE
 from gpulabs.errors import BadInputError
-from gpulabs.memory import WARP_SIZE
 
 Limits = Mapping[str, int]
 

@@ -62,14 +62,14 @@ def test_a_changed_rung_is_found(tmp_path: Path) -> None:
 
 
 def test_release_keeps_an_instructors_settings(tmp_path: Path) -> None:
-    first = authoring.release("lab1", ROOT / "solutions", tmp_path)
+    first = authoring.course("lab1", ROOT / "solutions", tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in first] == [
         f"source/{LAB}/{LAB}.ipynb",
         "nbgrader_config.py",
     ]
     assert "BEGIN SOLUTION" in first[0].read_text("utf-8")
     (tmp_path / "nbgrader_config.py").write_text("mine")
-    authoring.release("lab1", ROOT / "solutions", tmp_path)
+    authoring.course("lab1", ROOT / "solutions", tmp_path)
     assert (tmp_path / "nbgrader_config.py").read_text() == "mine"
 
 

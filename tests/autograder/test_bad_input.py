@@ -173,7 +173,7 @@ def test_a_signal_in_the_middle_keeps_what_is_finished_and_leaves_nothing_runnin
     if command == "check":
         process = start(tmp_path, "gpulabs", "check", "lab1", "--notebook", "submitted/bob.ipynb", path=path)
     else:
-        arguments = ("--submissions", "submitted", "--out", "kept", "--allow-untrusted")
+        arguments = ("--submissions", "submitted", "--out", "kept", "--allow-untrusted", "--jobs", "1")
         process = start(tmp_path, "autograder.cli", "grade", "lab1", *arguments, path=path)
 
     code, out, err, left = interrupted(process, number, group)

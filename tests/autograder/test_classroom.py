@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,59 @@ def test_a_file_too_large_to_be_a_notebook_is_not_hashed(tmp_path: Path) -> None
         file.truncate(21 * 2**20)
     assert identity(path) == ""
     assert identity(tmp_path / "none.ipynb") == ""
+
+
+def test_what_this_machine_cannot_read_is_withheld(tmp_path: Path) -> None:
+    (entry,) = find(flat(tmp_path, ada="1"), LAB)
+    (tmp_path / "ada.ipynb").unlink()
+    graded = grade_one(entry, Session(LAB, grade=fake_grade))
+    assert {item.status for item in graded.items} == {Status.WITHHELD}
+    assert "could not be read" in graded.items[0].reason
+
+
+def test_what_was_not_handed_in_is_kept_once(tmp_path: Path) -> None:
+    (tmp_path / "in" / "ada" / LAB).mkdir(parents=True)
+    entries = find(tmp_path / "in", LAB)
+    with Store.writing(tmp_path / "results") as store:
+        for kept in (False, True):
+            (done,) = grade_all(entries, Session(LAB, store, grade=fake_grade))
+            assert done.kept is kept
+        assert len(store.history(LAB, "ada")) == 1
+        flat(tmp_path / "in" / "ada" / LAB, late="1")
+        (done,) = grade_all(find(tmp_path / "in", LAB), Session(LAB, store, grade=fake_grade))
+        assert done.result.points == 91
+
+
+def test_each_gpu_is_given_to_as_many_jobs_as_share_it(tmp_path: Path) -> None:
+    entries = find(flat(tmp_path, **{f"s{number}": "1" for number in range(8)}), LAB)
+    lock, now, most = threading.Lock(), {0: 0, 1: 0}, {0: 0, 1: 0}
+
+    def on_gpu(notebook: Path, lab: str, *, gpu: int, **options: Any) -> Result:
+        with lock:
+            now[gpu] += 1
+            most[gpu] = max(most[gpu], now[gpu])
+        threading.Event().wait(0.05)
+        with lock:
+            now[gpu] -= 1
+        return fake_grade(notebook, lab, **options)
+
+    list(grade_all(entries, Session(LAB, jobs=4, gpus=(0, 1), grade=on_gpu)))
+    assert most == {0: 2, 1: 2}
+
+
+def test_a_gpu_settles_what_was_pending_without_one(tmp_path: Path) -> None:
+    entries = find(flat(tmp_path, ada="1"), LAB)
+
+    def graded_on(where: str) -> Callable[..., Result]:
+        def grade(notebook: Path, lab: str, **options: Any) -> Result:
+            options.pop("gpu", None)
+            return replace(fake_grade(notebook, lab, **options), device={"where": where})
+
+        return grade
+
+    with Store.writing(tmp_path / "results") as store:
+        kept = []
+        for gpus, where in (((), "simulator"), ((), "simulator"), ((0,), "gpu"), ((0,), "gpu")):
+            (done,) = grade_all(entries, Session(LAB, store, gpus=gpus, grade=graded_on(where)))
+            kept.append(done.kept)
+    assert kept == [False, True, False, True]

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pytest
 import typer
 
 import autograder
+from autograder.classroom import identity
 from autograder.cli import app
-from autograder.result import Result
+from autograder.result import Result, Status
 from autograder.store import Store
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import run_cli
-from tests.autograder.samples import LAB
+from tests.autograder.samples import LAB, result
 from tests.autograder.test_classroom import fake_grade, flat
 
 
@@ -93,18 +95,47 @@ def test_json_is_one_document_with_a_schema_version(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.usefixtures("made_up")
-def test_a_lower_regrade_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lower_grading_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("grade", "lab1", "--submissions", flat(tmp_path, ada="1"), "--out", tmp_path / "results")
     run(*command)
     flat(tmp_path, ada="unreadable")
     run(*command)
-    assert "ada: this grading lowers 91 points to 0" in capsys.readouterr().err
+    assert "ada: 0 points replace 91 points" in capsys.readouterr().err
+
+
+def test_a_lower_regrade_counts_only_if_accepted(
+    tmp_path: Path, made_up: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("grade", "lab1", "--submissions", flat(tmp_path, ada="1"), "--out", tmp_path / "results")
+    run(*command)
+
+    def lower(notebook: Path, lab: str, *, student: str, **_: Any) -> Result:
+        return result(student, statuses={"conv_first": Status.LOST}, sha256=identity(notebook))
+
+    stand_in(made_up, "path", grade=lower)
+    run(*command, "--regrade")
+    assert "the result is flagged for a person" in " ".join(capsys.readouterr().err.split())
+    assert Store(tmp_path / "results").standing(LAB, "ada").points == 91
+    run(*command, "--regrade", "--accept-lower")
+    assert Store(tmp_path / "results").standing(LAB, "ada").points == 71
+
+
+@pytest.mark.usefixtures("made_up")
+def test_an_archive_is_graded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        archive.writestr("doejane_LATE_12_34_lab1.ipynb", "1")
+        archive.writestr("roe_56_78_lab1.docx", "1")
+    assert run("grade", "lab1", "--submissions", tmp_path / "class.zip", "--out", tmp_path / "results") == ExitCode.OK
+    shown = capsys.readouterr()
+    assert "doejane_12: 91 of 100 points" in shown.out
+    assert "roe_56: 0 of 100 points (0.0 s): no notebook was handed in, but lab1.docx" in shown.out
+    assert shown.err == "note: doejane_12: handed in late, says Canvas\n"
 
 
 @pytest.mark.usefixtures("made_up")
 def test_ctrl_c_keeps_what_is_finished_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flat(tmp_path, ada="1", bob="stop", cleo="2")
-    code = run("grade", "lab1", "--submissions", tmp_path, "--out", tmp_path / "results")
+    code = run("grade", "lab1", "--submissions", tmp_path, "--out", tmp_path / "results", "--jobs", 1)
     assert code == ExitCode.INTERRUPTED
     assert "1 of 3 are graded and kept" in capsys.readouterr().err
     assert [r.student for r in Store(tmp_path / "results").newest_of_all()] == ["ada"]

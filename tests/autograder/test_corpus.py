@@ -57,11 +57,11 @@ def assert_loses(example, tmp_path, device):
 
     lost = {f"{item.task}.{item.item}" for item in result.items if item.status is Status.LOST}
     waits = {f"{item.task}.{item.item}" for item in result.items if item.status is Status.PENDING}
-    named = header(example, "loses")
-    expected = {f"{item.task}.{item.item}" for item in result.items} if named == "everything" else set(named.split())
+    named = f"{header(example, 'loses')} {header(example, 'loses on gpu') if device == 'gpu' else ''}".split()
+    expected = {f"{item.task}.{item.item}" for item in result.items} if named == ["everything"] else set(named)
     assert lost == expected - waits, explain(result)
     reasons = "\n".join(item.reason for item in result.items if item.status is Status.LOST)
-    assert re.search(header(example, "says"), reasons), explain(result)
+    assert not lost or re.search(header(example, "says"), reasons), explain(result)
 
 
 @pytest.mark.parametrize("example", CORRECT, ids=name)

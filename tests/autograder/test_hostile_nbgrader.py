@@ -32,7 +32,7 @@ def course(tmp_path_factory):
         patch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")  # noqa: PTH120
         # Stubs have lost what TensorFlow would be asked for.
         patch.setattr(path, "_start_oracle", lambda *_: None)
-        authoring.release("lab1", ROOT / "solutions", folder)
+        authoring.course("lab1", ROOT / "solutions", folder)
         done = api(folder).generate_assignment(LAB)
         assert done["success"], done
         yield folder

@@ -58,7 +58,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             module.__dict__.update(members)
             patch.setitem(sys.modules, f"autograder.{name}", module)
             patch.setattr(autograder, name, module, raising=False)
-        authoring.release("lab1", ROOT / "solutions", folder)
+        authoring.course("lab1", ROOT / "solutions", folder)
         (folder / "source" / LAB / "solution.py").write_text("answer = 42")  # nbgrader would hand it out
         done = api(folder).generate_assignment(LAB)
         assert done["success"], done

@@ -45,7 +45,7 @@ def test_nbgrader_autograder_and_the_path_agree(tmp_path: Path) -> None:
     from nbgrader.api import Gradebook
 
     course = tmp_path / "course"
-    command(tmp_path, "autograder.cli", "release", "lab1", "--course", "course", "--solutions", str(ROOT / "solutions"))
+    command(tmp_path, "autograder.cli", "course", "lab1", "--course", "course", "--solutions", str(ROOT / "solutions"))
     command(course, "nbgrader", "generate_assignment", LAB, "--create")
     released = json.loads((course / "release" / LAB / f"{LAB}.ipynb").read_text("utf-8"))
     solution = task_cells((ROOT / "solutions" / LAB / f"{LAB}.py").read_text("utf-8"))

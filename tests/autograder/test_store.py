@@ -38,15 +38,71 @@ def test_nan_and_infinity_are_kept_as_words_in_strict_json(tmp_path: Path) -> No
     assert json.dumps(to_json(odd), allow_nan=False)
 
 
-def test_a_lower_regrade_is_newest_and_said(tmp_path: Path) -> None:
+def test_a_lower_grading_of_a_new_file_counts_and_is_said(tmp_path: Path) -> None:
     with Store.writing(tmp_path) as store:
         store.add(result())
         said = store.add(result(statuses=LOST, sha256="cd" * 32))
         history = store.history(LAB, "ada")
-    assert "lowers 91 points to 71" in said
+        standing = store.standing(LAB, "ada")
+    assert "71 points replace 91 points" in said
     assert [graded.points for graded in history] == [91, 71]
+    assert standing == history[1]
     assert history[0].figures == ()
     assert history[1].figures
+
+
+def test_a_lower_grading_of_the_same_file_is_kept_and_flagged(tmp_path: Path) -> None:
+    with Store.writing(tmp_path) as store:
+        store.add(result())
+        said = store.add(result(statuses=LOST))
+        assert "the same file gets 71 points; 91 points" in said
+        (standing,) = store.newest_of_all(LAB)
+        assert (standing.points, standing.figures) == (91, result().figures)
+        assert "For a person to look at: the same file was graded again" in standing.notes[-1]
+        assert [graded.points for graded in store.history(LAB, "ada")] == [91, 71]
+        assert store.done(LAB, "ada", "ab" * 32) == standing
+        store.add(result())
+        assert store.standing(LAB, "ada").notes == result().notes  # as good again: nothing is left to look at
+
+
+def test_a_person_may_let_a_lower_grading_count(tmp_path: Path) -> None:
+    with Store.writing(tmp_path) as store:
+        store.add(result())
+        store.add(result(statuses=LOST))
+        said = store.add(result(statuses=LOST), accept_lower=True)
+        assert "71 points replace 91 points" in said
+        assert store.standing(LAB, "ada") == result(statuses=LOST)
+
+
+def test_a_withheld_grading_never_replaces_a_whole_one(tmp_path: Path) -> None:
+    with Store.writing(tmp_path) as store:
+        store.add(result(statuses={"conv_first": Status.WITHHELD}))
+        store.add(result(statuses=LOST))
+        assert store.standing(LAB, "ada").points == 71
+        store.add(result(statuses={"roofline": Status.WITHHELD}))
+        assert store.standing(LAB, "ada") == result(statuses=LOST)  # and without a flag: nothing was lost
+
+
+def test_a_file_of_an_older_writer_has_its_newest_grading_stand(tmp_path: Path) -> None:
+    with Store.writing(tmp_path) as store:
+        store.add(result())
+        store.add(result(statuses=LOST))
+        path = store.path(LAB, "ada")
+        data = json.loads(path.read_text())
+        assert data.pop("stands") == 0
+        path.write_text(json.dumps(data))
+        assert store.standing(LAB, "ada").points == 71
+        path.write_text(json.dumps(data | {"stands": 2}))
+        with pytest.raises(DataError, match="no grading 2"):
+            store.standing(LAB, "ada")
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+    with Store.writing(tmp_path) as store:
+        store.add(result())
+    (tmp_path / LAB / ".half.tmp").write_text("{")
+    with Store.writing(tmp_path):
+        assert [path.name for path in (tmp_path / LAB).iterdir()] == ["ada.json"]
 
 
 def test_a_higher_or_withheld_regrade_is_not_called_lower(tmp_path: Path) -> None:

@@ -23,18 +23,17 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]
     """A launcher whose first race is troubled; what it was asked to run, call by call."""
     asked: list[list[str]] = []
 
-    def measure(plans: PlanSet, cubins: Any, chosen: Any, *_: Any, race: launch.RaceSpec, **__: Any) -> Measurement:
-        asked.append([case.id for case in chosen])
+    def measure(plans: PlanSet, cubins: Any, *, cases: Any, race: launch.RaceSpec, **__: Any) -> Measurement:
+        asked.append([case.id for case in cases])
         found = Race(plans.task, race.workload, race.baseline, ((1.0, 2.0),) * 16)
         found = dataclasses.replace(found, trouble=("too hot",) if len(asked) == 1 else ())
-        return Measurement(plans.task, "gpu", tuple(Outcome(case.id) for case in chosen), (found,))
+        return Measurement(plans.task, "gpu", tuple(Outcome(case.id) for case in cases), (found,))
 
-    assembled = SimpleNamespace(faults={}, code=dict)
-    monkeypatch.setattr(timing_stage.assemble, "assemble", lambda kernels, architecture: assembled)
+    monkeypatch.setattr(timing_stage, "_machine_code", lambda names, case, architecture: {})
     monkeypatch.setattr(timing_stage.trust, "PAUSE_S", 0.0)
     monkeypatch.setattr(launch, "measure", measure)
-    monkeypatch.setattr(devices, "identity", lambda: "GPU-1")
-    monkeypatch.setattr(calibration, "current", lambda: (None, "not calibrated"))
+    monkeypatch.setattr(devices, "identity", lambda gpu=0: "GPU-1")
+    monkeypatch.setattr(calibration, "current", lambda gpu=0: (None, "not calibrated"))
     monkeypatch.setattr(timing_stage.turns.tempfile, "gettempdir", lambda: str(tmp_path))
     return asked
 
@@ -70,3 +69,20 @@ def test_without_one_of_its_rungs_there_is_no_race(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(timing_stage.ladder, "ALL", ("naive", "coalesced"))
 
     assert timing_stage._race(lab2.task("conv_tiled"), drawn, "sm_75") is None
+
+
+def test_the_ladder_is_assembled_once_for_a_whole_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def assemble(kernels: Any, architecture: str) -> Any:
+        asked.append(sorted(kernels))
+        return SimpleNamespace(faults={}, code=lambda: {key: key.encode() for key in kernels})
+
+    monkeypatch.setattr(timing_stage.assemble, "assemble", assemble)
+    monkeypatch.setattr(timing_stage, "_assembled", {})
+    for names in (["naive"], ["naive", "coalesced"], ["naive", "coalesced"]):
+        code = timing_stage._machine_code(names, RACED, "sm_90")
+    assert asked == [["ladder:naive"], ["ladder:coalesced"]]
+    assert code == {"ladder:naive": b"ladder:naive", "ladder:coalesced": b"ladder:coalesced"}
+    timing_stage._machine_code(["naive"], RACED, "sm_75")
+    assert len(asked) == 3

@@ -49,7 +49,47 @@ def test_correctness_runs_and_other_gpus_do_not_wait(tmp_path):
         with turns.turn("../GPU-2", alone=True, wait_s=0, folder=tmp_path):
             pass
         other.stdin.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["gpulabs-gpu-GPU-1.lock", "gpulabs-gpu-___GPU-2.lock"]
+    assert sorted(path.name for path in tmp_path.glob("*.lock")) == [
+        "gpulabs-gpu-GPU-1.lock",
+        "gpulabs-gpu-___GPU-2.lock",
+    ]
+
+
+def test_a_race_that_waits_is_not_overtaken(tmp_path):
+    """Launches that come one after the other without a gap would keep a race out for ever."""
+    order, waits = [], threading.Event()
+
+    def race():
+        with turns.turn("GPU-1", alone=True, wait_s=20, folder=tmp_path, waiting=waits.set):
+            order.append("race")
+
+    def launch_later():
+        with turns.turn("GPU-1", alone=False, wait_s=20, folder=tmp_path):
+            order.append("launch")
+
+    with holder(tmp_path, False) as other:
+        threads = [threading.Thread(target=race), threading.Thread(target=launch_later)]
+        threads[0].start()
+        assert waits.wait(20)
+        threads[1].start()
+        threads[1].join(0.3)
+        assert order == []
+        other.stdin.close()
+        for thread in threads:
+            thread.join()
+    assert order == ["race", "launch"]
+
+
+def test_waiting_can_be_stopped(tmp_path):
+    stop = threading.Event()
+    stop.set()
+    with holder(tmp_path, True) as other:
+        with (
+            pytest.raises(GraderError, match="stopped while it waited"),
+            turns.turn("GPU-1", alone=True, folder=tmp_path, stop=stop),
+        ):
+            pytest.fail("two at a time")
+        other.stdin.close()
 
 
 def test_a_dead_process_gives_its_turn_back(tmp_path):
@@ -72,13 +112,14 @@ def test_only_a_task_with_a_race_has_the_gpu_alone(tmp_path, monkeypatch, race):
     spec = types.SimpleNamespace(baseline="naive", high="", peers=(), case="c") if race else None
     beside, most, lock = [0], [0], threading.Lock()
 
-    def measure(*_, **__):
-        with lock:
-            beside[0] += 1
-            most[0] = max(most[0], beside[0])
-        threading.Event().wait(0.3)
-        with lock:
-            beside[0] -= 1
+    def measure(*_, turn, race, **__):
+        with turn(race is not None):
+            with lock:
+                beside[0] += 1
+                most[0] = max(most[0], beside[0])
+            threading.Event().wait(0.3)
+            with lock:
+                beside[0] -= 1
         return Measurement("t", "gpu")
 
     monkeypatch.setattr(timing_stage, "_race", lambda task, cases, architecture: spec)
@@ -88,7 +129,7 @@ def test_only_a_task_with_a_race_has_the_gpu_alone(tmp_path, monkeypatch, race):
     assembled = types.SimpleNamespace(faults={}, code=dict)
     monkeypatch.setattr(timing_stage.assemble, "assemble", lambda kernels, architecture: assembled)
     monkeypatch.setattr(launch, "measure", measure)
-    monkeypatch.setattr(devices, "identity", lambda: "fake")
+    monkeypatch.setattr(devices, "identity", lambda gpu=0: "fake")
     monkeypatch.setattr(turns.tempfile, "gettempdir", lambda: str(tmp_path))
     said = []
     task = types.SimpleNamespace(id="t")

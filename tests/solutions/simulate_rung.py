@@ -20,7 +20,7 @@ from autograder import ladder
 from autograder.build.ladder import load
 from autograder.evidence import Case
 from autograder.ladder.layout import fits, sizes
-from autograder.worker import simulation
+from gpulabs import simulator
 from gpulabs.convolution import conv2d
 
 
@@ -55,6 +55,6 @@ def launch(module, variant, case, x, w):
 
 
 if __name__ == "__main__":
-    simulation.install()
+    simulator.install()
     source = load(Path(sys.argv[1]))
     print(json.dumps([found for case in json.loads(sys.argv[2]) for found in run(source, *case)]))

@@ -13,7 +13,7 @@ SOURCE = ROOT / "solutions" / SOURCES["tensor_core"]
 REAL_NUMBERS = """
 import simulate_rung
 import json, pathlib, numpy as np
-simulate_rung.simulation.install()
+simulate_rung.simulator.install()
 module = simulate_rung.load(pathlib.Path(SOURCE))
 random = np.random.default_rng(0)
 x = random.standard_normal((1, 8, 8, 16)).astype(np.float32)

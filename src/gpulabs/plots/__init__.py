@@ -3,13 +3,16 @@
 from gpulabs.plots.access import access_map
 from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
+from gpulabs.plots.image_rows import image_rows
 from gpulabs.plots.learning import learning_curves
 from gpulabs.plots.measuring import busy_lanes, launch_timeline, throughput_knee, trace_plot
+from gpulabs.plots.memory import memory_bars
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
 from gpulabs.plots.roof import roofline
 from gpulabs.plots.shared import bank_map, halo_map
 from gpulabs.plots.threads import block_map, thread_map
+from gpulabs.plots.throughput import throughput_curve
 from gpulabs.plots.windows import window_map
 
 __all__ = [
@@ -20,13 +23,16 @@ __all__ = [
     "busy_lanes",
     "filtered_photographs",
     "halo_map",
+    "image_rows",
     "ladder_bars",
     "launch_timeline",
     "learning_curves",
+    "memory_bars",
     "occupancy_bars",
     "register_map",
     "roofline",
     "thread_map",
+    "throughput_curve",
     "throughput_knee",
     "trace_plot",
     "window_map",

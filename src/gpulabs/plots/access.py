@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from gpulabs.access import FLOAT_BYTES, SECTOR_BYTES, WARP_SIZE, sectors
 from gpulabs.errors import BadInputError
-from gpulabs.memory import FLOAT_BYTES, SECTOR_BYTES, WARP_SIZE, sectors
 from gpulabs.plots.picture import BLUE, INK, MUTED, SKY, Picture, bare, box, panels
 
 if TYPE_CHECKING:

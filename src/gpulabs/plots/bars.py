@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpulabs.access import WARP_SIZE
 from gpulabs.errors import BadInputError
-from gpulabs.memory import WARP_SIZE
 from gpulabs.occupancy import Limits, blocks_by_limit
 from gpulabs.plots.picture import BLUE, FAINT, INK, MUTED, SKY, VERMILION, Picture, panels
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gpulabs.access import BANKS, WARP_SIZE, bank_passes, bank_words
 from gpulabs.errors import BadInputError
-from gpulabs.memory import BANKS, WARP_SIZE, bank_passes, bank_words
 from gpulabs.plots.picture import (
     BLUE,
     FAINT,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpulabs.access import WARP_SIZE
 from gpulabs.errors import BadInputError
-from gpulabs.memory import WARP_SIZE
 from gpulabs.plots.picture import BLUE, INK, MUTED, PAPER, VERMILION, Picture, bare, box, panels
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def yardstick(where: str) -> tuple[dict[str, object], review.Yardstick]:
 
 
 def test_gpu_is_told_with_its_calibration_and_races_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "current", lambda: (made_up(), made_up().line()))
+    monkeypatch.setattr(calibration, "current", lambda gpu: (made_up(), made_up().line()))
     facts, found = yardstick("gpu")
     assert (facts["where"], facts["calibration"]) == ("gpu", "calibrated 2026-11-25, 2 launches")
     assert found.calibration == made_up()

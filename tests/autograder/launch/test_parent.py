@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from autograder import ladder
 from autograder.evidence import Case, FaultKind, Kernel, Measurement, Plan, PlanSet, decode
-from autograder.launch import RaceSpec, measure
+from autograder.launch import RaceSpec, measure, parent
 from autograder.launch.parent import Command
 from gpulabs.errors import GraderError
 
@@ -24,7 +27,9 @@ def command(request: Path) -> list[str]:
     return [sys.executable, str(CHILD), str(request)]
 
 
-def run(tmp_path: Path, kernels: list[str], race: RaceSpec | None = None, timeout_s: float = 20.0) -> Measurement:
+def run(
+    tmp_path: Path, kernels: list[str], race: RaceSpec | None = None, timeout_s: float = 20.0, **more: Any
+) -> Measurement:
     """Runs one case for each kernel name, the case named by its number."""
     random = np.random.default_rng(0)
     cases, plans, table, code = [], [], {}, {"ladder:naive": b"naive", "ladder:coalesced": b"coalesced"}
@@ -49,6 +54,7 @@ def run(tmp_path: Path, kernels: list[str], race: RaceSpec | None = None, timeou
         ladder_cubins=code,
         timeout_s=timeout_s,
         command=run_command,
+        **more,
     )
 
 
@@ -107,6 +113,22 @@ def test_measurement_on_disk_is_the_one_returned(tmp_path: Path) -> None:
     measured = run(tmp_path, ["naive", "wild"])
     saved = json.loads((tmp_path / "work" / "measurement.json").read_text())
     assert decode(Measurement, saved) == measured
+
+
+def test_the_child_starts_without_a_turn_and_races_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[str] = []
+
+    @contextlib.contextmanager
+    def turn(alone: bool) -> Iterator[None]:
+        held.append("alone" if alone else "shared")
+        yield
+        held.append("back")
+
+    monkeypatch.setattr(parent, "busy", lambda device: ("a stranger",) if held[-1] == "alone" else ("asked too early",))
+    race = RaceSpec("case-0", "naive", 1.5, cudnn=False)
+    measured = run(tmp_path, ["naive", "naive"], race, turn=turn)
+    assert held == ["shared", "back", "alone", "back"]
+    assert measured.races[0].trouble == ("a stranger",)
 
 
 def test_crash_of_the_child_is_the_graders_own_failure(tmp_path: Path) -> None:

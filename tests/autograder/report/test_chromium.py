@@ -1,75 +1,21 @@
-"""The page in a real browser, at desktop and phone width, light and dark."""
+"""The pages in a real browser, at desktop and phone width, light and dark."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from autograder.report import write
+from autograder.report.similar import similar_html
 from autograder.result import Figure, Status
+from autograder.similarity import pairs
+from tests.autograder.report.pages import FAINT, MARKS, SIZES, assert_sound, look
 from tests.autograder.samples import item, png, result
+from tests.autograder.test_similarity import PLAIN, made
 
-webdriver = pytest.importorskip("selenium.webdriver")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.chromium,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on PATH"),
-]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-SIZES = [pytest.param(1280, 800, id="desktop"), pytest.param(390, 844, id="phone")]
-
-OUT_OF_SIGHT = """
-const lost = [];
-const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walk.nextNode()) {
-  const element = walk.currentNode.parentElement;
-  if (!walk.currentNode.data.trim() || element.closest("style, .sr, .defs, .board thead, .task-name")) continue;
-  const range = document.createRange();
-  range.selectNodeContents(walk.currentNode);
-  const box = range.getBoundingClientRect();
-  const style = getComputedStyle(element);
-  const seen = box.width > 0 && box.height > 0 && box.left >= -0.5 && box.right <= innerWidth + 0.5
-    && style.visibility === "visible" && style.opacity !== "0" && style.color !== style.backgroundColor;
-  if (!seen) lost.push(walk.currentNode.data.trim().slice(0, 60));
-}
-return lost;
-"""
-
-FAINT = """
-function channels(color) { return color.match(/[\\d.]+/g).map(Number); }
-function luminance([r, g, b]) {
-  const part = [r, g, b].map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2];
-}
-function ground(element) {
-  for (let e = element; e; e = e.parentElement) {
-    const color = channels(getComputedStyle(e).backgroundColor);
-    if (color.length < 4 || color[3] > 0) return color;
-  }
-  return [255, 255, 255];
-}
-const faint = [];
-for (const element of document.querySelectorAll("body *:not(svg):not(svg *)")) {
-  if (![...element.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || element.closest(".sr")) continue;
-  const pair = [luminance(channels(getComputedStyle(element).color)), luminance(ground(element))].sort((a, b) => b - a);
-  const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
-  if (contrast < 4.5) faint.push(`${element.className || element.tagName}: ${contrast.toFixed(2)}`);
-}
-return [...new Set(faint)];
-"""
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -91,37 +37,32 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One headless Chromium with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    yield driver
-    driver.quit()
-
-
-def look(browser: Any, page: str, width: int, height: int, scheme: str = "light") -> None:
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    browser.get(page)
+def similar(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Three copies, one with a long line and markup in it."""
+    attack = PLAIN + f"\nname = '<img src=x onerror=console.error(1)>{'w' * 400}'\n"
+    found = pairs([made("ada", PLAIN), made("<script>console.error(1)</script>", attack), made("grace", attack)])
+    path = tmp_path_factory.mktemp("similar") / "similar.html"
+    path.write_text(similar_html(found, "Lab 1", 3), encoding="utf-8")
+    return path.as_uri()
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_no_console_error_no_overflow_all_text_in_sight(browser: Any, page: str, width: int, height: int) -> None:
-    look(browser, page, width, height)
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    assert browser.execute_script(OUT_OF_SIGHT) == []
+    assert_sound(browser, page, width, height)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_similar_code_is_in_sight_and_stays_text(browser: Any, similar: str, width: int, height: int) -> None:
+    assert_sound(browser, similar, width, height)
+    assert browser.execute_script("return document.querySelectorAll('.code li.shared').length") > 10
+    marked = "return [...document.querySelectorAll('li.shared .mark')].every(m => m.textContent.startsWith('='))"
+    assert browser.execute_script(marked)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(browser: Any, page: str, scheme: str) -> None:
-    look(browser, page, 1280, 800, scheme)
+@pytest.mark.parametrize("name", ["page", "similar"])
+def test_text_stands_out_from_its_ground(browser: Any, name: str, scheme: str, request: pytest.FixtureRequest) -> None:
+    look(browser, request.getfixturevalue(name), 1280, 800, scheme)
     assert browser.execute_script(FAINT) == []
 
 

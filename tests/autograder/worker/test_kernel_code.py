@@ -15,6 +15,7 @@ from autograder.evidence import Function, decode, encode
 from autograder.worker import kernel_code, vocabulary
 from autograder.worker.kernel_code import KernelCodeError
 from autograder.worker.portable import portable
+from gpulabs import intrinsics
 
 ROOT = Path(__file__).parents[3]
 TILE, TABLE, PAIR, HALF = 16, np.arange(3, dtype=np.float32), (1, 2), np.float32(0.5)
@@ -186,3 +187,7 @@ def test_a_kernel_with_device_functions_is_built_anew_and_runs():
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     assert done.stdout.strip() == "[1.0, 3.0, 5.0, 7.0]", done.stderr
+
+
+def test_every_intrinsic_can_be_replayed():
+    assert {f"gpulabs.intrinsics.{name}" for name in intrinsics.__all__} <= vocabulary.WORDS

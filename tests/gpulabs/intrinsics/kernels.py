@@ -1,7 +1,7 @@
 """One kernel for each intrinsic, with what NumPy says of it: run on a GPU, in the simulator, or only compiled.
 
 `python -m tests.gpulabs.intrinsics.kernels` in the simulator: `numba` as argument takes its own threads, `turns` the
-worker's, which take turns.
+course's, which take turns.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def _run(kernel, *arrays, threads=THREADS):
 
 if __name__ == "__main__":
     if sys.argv[1] == "turns":
-        from autograder.worker import simulation
+        from gpulabs import simulator
 
-        simulation.install()
+        simulator.install()
     check_all()
     print("all agree")

@@ -12,6 +12,7 @@ from gpulabs.plots import (
     block_map,
     filtered_photographs,
     halo_map,
+    image_rows,
     ladder_bars,
     occupancy_bars,
     register_map,
@@ -37,6 +38,8 @@ PICTURES = {
     "occupancy": lambda: occupancy_bars({"mine": (256, 96, 0), "other": (64, 16, 4096)}, LIMITS["T4"], "a T4"),
     "ladder": lambda: ladder_bars({"naive": 500, "cudnn": 40_000}),
     "empty ladder": lambda: ladder_bars({}),
+    "image rows": lambda: image_rows({"cats": np.zeros((2, 3, 3, 3)), "one": np.zeros((1, 3, 3), np.uint8)}, "Rows"),
+    "an empty row": lambda: image_rows({"cats": np.zeros((0, 3, 3, 3))}),
     "one window": lambda: window_map(1, 1, (3, 3), 1, "same"),
 }
 
@@ -62,6 +65,7 @@ def test_pictures_draw_and_show_in_a_notebook(name: str) -> None:
         ("registers", "8 by 4 outputs: 12 loads for 32 multiply-adds"),
         ("occupancy", "mine: 16 of 32 warps, 50%; other: 32 of 32 warps, 100%"),
         ("ladder", "naive 0.5 TFLOP/s, 1.2% of cudnn; cudnn 40 TFLOP/s"),
+        ("image rows", "Rows. cats: 2 images; one: 1 images"),
         ("windows", "turns 6 by 7 pixels into 3 by 4"),
     ],
 )
@@ -77,6 +81,8 @@ def test_words_say_what_the_picture_shows(name: str, said: str) -> None:
         (lambda: halo_map((4, 8), (3, 3), 0, 8), "at least 1"),
         (lambda: register_map(128, 64, (8, 4), (8, 16)), "not 128 x 64"),
         (lambda: occupancy_bars({}, LIMITS["T4"], "a T4"), "no kernels"),
+        (lambda: image_rows({}), "no rows"),
+        (lambda: image_rows({"one": np.zeros((3, 3))}), "'one': shape .3, 3. is no row of images"),
         (lambda: block_map(0, 3, (4, 2)), "at least 1"),
         (lambda: thread_map(32, 8), "32 of both"),
         (lambda: roofline(ROOF, {"none": (0, 1)}), "'none'"),

@@ -1,0 +1,146 @@
+"""`gpulabs bench batch`: throughput, utilisation and memory of training against the batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from gpulabs import terminal
+from gpulabs.batches import conclusion, parse_batches, parse_precisions
+from gpulabs.devices import has_gpu, header
+from gpulabs.errors import BadInputError, OutOfMemory
+from gpulabs.exit_codes import ExitCode
+from gpulabs.measured_step import Settings, describe, sweep
+from gpulabs.training_step import StepPlan
+
+ON_GPU = ("lab_cnn", "1-8192", "all")
+ON_CPU = ("small_cnn", "1-512", "float32")
+"""Network, batches and precisions of a sweep that names none: a CPU takes minutes for what a GPU does in seconds."""
+MIB = 2**20
+FOOTNOTE = """
+A step is the forward pass, the backward pass and the update; its batch lies in the device's memory already. Each row
+comes from a process of its own. busy: share of the time in which some kernel ran (NVML); how fast is not in it."""
+CPU_NOTE = "CPU result: TensorFlow on this machine's processor, {how}. It says nothing of a GPU."
+
+
+def batch(
+    batches: str | None,
+    precision: str | None,
+    network: str | None,
+    seconds: float,
+    memory_limit_mb: int | None,
+    figure: Path | None,
+    as_json: bool,
+) -> int:
+    """Measures, prints, draws; also what was measured before Ctrl-C or before memory ran out."""
+    if figure is not None and figure.suffix != ".png":
+        raise BadInputError(f"bench batch: --figure {figure}; give a name that ends in .png")
+    defaults = ON_GPU if has_gpu() else ON_CPU
+    chosen = network or defaults[0]
+    plans = [
+        StepPlan(size, name, network=chosen)
+        for name in parse_precisions(precision or defaults[2])
+        for size in parse_batches(batches or defaults[1])
+    ]
+    settings = Settings(seconds=seconds, memory_limit_mb=memory_limit_mb, dump=bool(memory_limit_mb) and not has_gpu())
+    rows, failures, stopped = run(plans, settings)
+    found = {
+        "schema_version": 1,
+        "device": header().as_dict(),
+        "cpu_result": not has_gpu(),
+        "network": chosen,
+        "settings": {"seconds": seconds, "memory_limit_mb": memory_limit_mb},
+        "rows": rows,
+        "out_of_memory": failures,
+        "complete": not stopped,
+        "conclusion": conclusion(rows),
+    }
+    if as_json:
+        terminal.print_json(found)
+    else:
+        show(found)
+    if figure is not None and rows:
+        from gpulabs.plots import throughput_curve
+
+        throughput_curve(rows, title_of(found)).save(figure)
+        terminal.complain(f"wrote {figure}")
+    if stopped:
+        raise terminal.Interrupted(f"stopped by Ctrl-C; {len(rows)} of {len(plans)} configurations were measured")
+    for failure in failures:
+        terminal.complain(f"gpulabs: bench batch: {failure['sentence']}")
+    return ExitCode.OUT_OF_MEMORY if failures else ExitCode.OK
+
+
+def run(plans: Sequence[StepPlan], settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+    """Sweeps.
+
+    Returns:
+        Rows, the batches that did not fit, and whether Ctrl-C ended it.
+    """
+    rows: list[dict[str, Any]] = []
+    failures: list[dict[str, Any]] = []
+    try:
+        with (
+            terminal.progress("measuring") as report,
+            closing(sweep(plans, settings, lambda text: report(f"{len(rows) + 1} of {len(plans)}", text))) as outcomes,
+        ):
+            for plan, outcome in outcomes:
+                if isinstance(outcome, OutOfMemory):
+                    failures.append(failure_of(plan, rows, outcome))
+                else:
+                    rows.append(outcome.as_dict())
+    except KeyboardInterrupt:
+        return rows, failures, True
+    return rows, failures, False
+
+
+def failure_of(plan: StepPlan, rows: Sequence[dict[str, Any]], error: OutOfMemory) -> dict[str, Any]:
+    """What to say of a batch that did not fit."""
+    worked = [row["plan"]["batch"] for row in rows if row["plan"]["precision"] == plan.precision]
+    largest = max(worked, default=None)
+    sentence = f"out of memory at {describe(plan)}; " + (
+        f"the largest batch that worked is {largest}" if largest else "no batch worked, try smaller ones"
+    )
+    return {
+        "batch": plan.batch,
+        "precision": plan.precision,
+        "largest": largest,
+        "sentence": sentence,
+        "said": error.detail,
+    }
+
+
+def title_of(found: dict[str, Any]) -> str:
+    """Where it was measured, for a heading."""
+    device = found["device"]
+    return f"{found['network']} on {device['gpu'] or device['cpu']}" + (" (CPU result)" if found["cpu_result"] else "")
+
+
+def show(found: dict[str, Any]) -> None:
+    """Device header, table, conclusion."""
+    print(f"{title_of(found)}; training steps with Adam")
+    if found["cpu_result"]:
+        limited = found["settings"]["memory_limit_mb"]  # XLA's own plan is what the limit is compared with
+        print(CPU_NOTE.format(how="compiled by XLA" if limited else "without XLA"))
+    columns = ("precision", "batch", "ms a step", "95 % interval", "images/s", "busy", "peak MiB", "first step s")
+    terminal.print_table(columns, [cells(row) for row in found["rows"]], right=range(1, len(columns)))
+    for sentence in found["conclusion"]:
+        print(sentence)
+    print(FOOTNOTE)
+
+
+def cells(row: dict[str, Any]) -> Sequence[str]:
+    """A row of the table."""
+    step = row["step"]
+    return (
+        row["plan"]["precision"],
+        str(row["plan"]["batch"]),
+        f"{step['median_ms']:.4g}",
+        f"{step['low_ms']:.4g} to {step['high_ms']:.4g}",
+        f"{row['images_per_s']:,.0f}",
+        f"{row['utilisation']:.0%}" if row["utilisation"] is not None else "",
+        f"{row['peak_bytes'] / MIB:,.0f}" if row["peak_bytes"] else "",
+        f"{row['compile_s']:.1f}",
+    )

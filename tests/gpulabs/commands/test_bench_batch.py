@@ -1,0 +1,69 @@
+"""`gpulabs bench batch` on processes that only pretend to train; `tests/gpulabs/test_measured_step.py` has them."""
+
+import pytest
+
+from gpulabs import measured_step
+from gpulabs.exit_codes import ExitCode
+from tests.gpulabs.test_measured_step import PRETEND
+
+
+@pytest.fixture(autouse=True)
+def pretend(monkeypatch):
+    monkeypatch.setattr(measured_step, "PROGRAM", ("-c", PRETEND))
+
+
+def test_a_sweep_is_a_table_a_conclusion_and_a_picture(gpulabs, tmp_path):
+    run = gpulabs("bench", "batch", "--batch", "8,16", "--precision", "float32", "--figure", "curve.png")
+    assert run.code == ExitCode.OK
+    assert "small_cnn on" in run.out
+    assert "float32: fastest at batch" in run.out
+    assert "CPU result" in run.out
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_out_of_memory_names_the_batch_that_failed_and_the_largest_that_worked(gpulabs):
+    run = gpulabs("bench", "batch", "--batch", "16-128", "--json")
+    assert run.code == ExitCode.OUT_OF_MEMORY == 6
+    assert run.err.splitlines()[-1] == (
+        "gpulabs: bench batch: out of memory at batch 64, float32; the largest batch that worked is 32"
+    )
+    assert [row["plan"]["batch"] for row in run.json["rows"]] == [16, 32]
+    assert run.json["schema_version"] == 1
+    assert run.json["cpu_result"]
+
+
+def test_a_sweep_in_which_nothing_fits_says_so(gpulabs):
+    run = gpulabs("bench", "batch", "--batch", "64,128")
+    assert run.code == ExitCode.OUT_OF_MEMORY
+    assert "no batch worked, try smaller ones" in run.err
+
+
+def test_ctrl_c_keeps_what_was_measured(gpulabs, monkeypatch):
+    finish = measured_step.StepProcess.finish
+
+    def stopped(process):
+        if process.plan.batch == 16:
+            raise KeyboardInterrupt
+        return finish(process)
+
+    monkeypatch.setattr(measured_step.StepProcess, "finish", stopped)
+    run = gpulabs("bench", "batch", "--batch", "8-32", "--json")
+    assert run.code == ExitCode.INTERRUPTED
+    assert "1 of 3 configurations were measured" in run.err
+    assert (len(run.json["rows"]), run.json["complete"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--batch", "0"), "from 1 to"),
+        (("--precision", "int8"), "there are float32"),
+        (("--network", "vgg"), "there are lab_cnn"),
+        (("--figure", "a.jpg"), "ends in .png"),
+    ],
+)
+def test_bad_input_is_one_sentence(gpulabs, arguments, text):
+    run = gpulabs("bench", "batch", *arguments)
+    assert run.code == ExitCode.BAD_INPUT
+    assert text in run.err
+    assert run.err.count("\n") == 1

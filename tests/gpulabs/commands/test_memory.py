@@ -1,0 +1,52 @@
+import pytest
+
+from gpulabs.commands import memory as command
+from gpulabs.exit_codes import ExitCode
+from gpulabs.lifetimes import PARTS
+from gpulabs.measured_step import Measured, out_of_memory
+from tests.gpulabs.test_memory import BLOCK
+
+MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    """No TensorFlow: a network of four layers, and measurements that are made up."""
+    monkeypatch.setattr(command, "read_layers", lambda plans: {plan.precision: BLOCK for plan in plans})
+
+    def sweep(plans, settings, report):
+        for plan in plans:
+            fits = plan.batch <= 64
+            yield plan, Measured(plan, "cpu", 1.0, xla={"total_bytes": MIB}) if fits else out_of_memory(plan, "")
+
+    monkeypatch.setattr(command, "sweep", sweep)
+
+
+def test_one_batch_is_a_table_of_parts(gpulabs, tmp_path):
+    run = gpulabs("memory", "--batch", "64", "--measure", "--figure", "bars.png", "--memory-limit", 100)
+    assert run.code == ExitCode.OK
+    assert all(part in run.out for part in PARTS)
+    assert "measured peak (XLA's buffer assignment): 1.0 MiB" in run.out
+    assert "largest batch that should fit in 100 MiB" in run.out
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_several_batches_are_rows(gpulabs):
+    run = gpulabs("memory", "--batch", "8,16", "--json")
+    assert run.code == ExitCode.OK
+    first, second = run.json["rows"]
+    assert sum(first["parts_at_peak_bytes"].values()) == first["peak_bytes"] < second["peak_bytes"]
+    assert first["measured_bytes"] is None
+    assert run.json["predicted_for"] == "cpu"
+
+
+def test_a_batch_that_does_not_fit_is_named(gpulabs):
+    run = gpulabs("memory", "--batch", "32-128", "--measure")
+    assert run.code == ExitCode.OUT_OF_MEMORY
+    assert "out of memory at batch 128, float32; the largest batch that worked is 64" in run.err
+
+
+def test_a_gpu_that_is_not_here_cannot_be_measured(gpulabs):
+    run = gpulabs("memory", "--device", "gpu", "--measure")
+    assert run.code == ExitCode.BAD_INPUT
+    assert "this machine has a cpu" in run.err

@@ -1,0 +1,141 @@
+"""The parent of measuring processes, on processes that only pretend to train."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+
+from gpulabs import measured_step
+from gpulabs.errors import BadInputError, GpulabsError, OutOfMemory
+from gpulabs.measured_step import Settings, StepProcess, measure, sweep
+from gpulabs.training_step import StepPlan
+
+PRETEND = r"""
+import json, os, signal, subprocess, sys, time
+asked = json.loads(sys.argv[1])
+batch = asked["plan"]["batch"]
+def tell(event, **values):
+    print(json.dumps({"event": event, **values}), flush=True)
+tell("built", device="gpu", memory={"current": 100, "peak": 120})
+tell("prepared", memory=None)
+sys.stdin.readline()
+if batch == 13:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(child.pid, file=sys.stderr, flush=True)
+    time.sleep(60)
+if batch == 14:
+    print("something broke", file=sys.stderr, flush=True)
+    sys.exit(3)
+if batch == 15:
+    os.kill(os.getpid(), signal.SIGKILL)
+if batch == 17:
+    tell("failed", after="prepared", message="ValueError: no such layer")
+if batch >= 64:
+    tell("out_of_memory", after="prepared", message="RESOURCE_EXHAUSTED: 1.00GiB")
+    sys.exit(0)
+tell("compiled", seconds=2.0, memory={"current": 100, "peak": 900}, xla=None)
+tell("warm", memory={"current": 100, "peak": 500})
+sys.stdin.readline()
+tell("timed", times_ms=[1.0 * batch, 2.0 * batch, 3.0 * batch], steps_a_block=1, memory={"current": 100, "peak": 600})
+"""
+
+
+@pytest.fixture(autouse=True)
+def pretend(monkeypatch):
+    monkeypatch.setattr(measured_step, "PROGRAM", ("-c", PRETEND))
+
+
+def test_a_measurement_holds_throughput_and_memory():
+    found = measure(StepPlan(8), Settings(seconds=0.1))
+    assert (found.step.median_ms, found.images_per_s) == (16.0, 500.0)
+    assert found.images_per_s_low < found.images_per_s < found.images_per_s_high
+    assert (found.state_bytes, found.first_peak_bytes, found.peak_bytes) == (100, 900, 600)
+
+
+def test_after_a_batch_that_does_not_fit_only_larger_ones_of_its_kind_are_left_out():
+    plans = [StepPlan(size, name) for name in ("float32", "bfloat16") for size in (32, 64, 128)]
+    found = {(plan.precision, plan.batch): outcome for plan, outcome in sweep(plans, Settings(seconds=0.1))}
+    assert list(found) == [("float32", 32), ("float32", 64), ("bfloat16", 32), ("bfloat16", 64)]
+    error = found["float32", 64]
+    assert isinstance(error, OutOfMemory)
+    assert str(error) == "out of memory at batch 64, float32"
+    assert "RESOURCE_EXHAUSTED" in error.detail
+
+
+@pytest.mark.parametrize("cores", [1, 64])
+def test_the_next_process_is_prepared_while_this_one_compiles_and_gives_the_same(monkeypatch, cores):
+    monkeypatch.setattr(measured_step, "cpu_cores", lambda: cores)
+    monkeypatch.setattr(measured_step, "has_gpu", lambda: True)
+    plans = [StepPlan(size) for size in (1, 2, 64, 128)]
+    found = [(plan.batch, type(outcome).__name__) for plan, outcome in sweep(plans, Settings(seconds=0.1))]
+    assert found == [(1, "Measured"), (2, "Measured"), (64, "OutOfMemory")]
+
+
+@pytest.mark.parametrize(
+    ("batch", "kind", "text"),
+    [
+        (14, GpulabsError, "batch 14, float32: its process ended with code 3: something broke"),
+        (15, OutOfMemory, "out of memory at batch 15"),
+        (17, GpulabsError, "batch 17, float32: ValueError: no such layer"),
+        (13, GpulabsError, "batch 13, float32: no word for 1 s"),
+    ],
+)
+def test_an_end_without_a_result_is_told(batch, kind, text):
+    with pytest.raises(kind, match=text):
+        measure(StepPlan(batch), Settings(seconds=0.1, timeout_s=1.0))
+
+
+def test_no_process_is_left_when_a_sweep_is_stopped():
+    """What a process started is ended with it; here the process itself hangs and has a child."""
+    process = StepProcess(StepPlan(13), Settings(seconds=0.1))
+    process.until("prepared")
+    process.go()
+    family = psutil.Process(process._process.pid)
+    for _ in range(100):
+        if children := family.children():
+            break
+        time.sleep(0.05)
+    process.end()
+    assert not psutil.pid_exists(family.pid)
+    with contextlib.suppress(psutil.NoSuchProcess):  # a dead one may wait for init to reap it
+        assert children[0].status() == psutil.STATUS_ZOMBIE or not children[0].is_running()
+
+
+def test_a_sweep_that_is_closed_ends_its_process():
+    outcomes = sweep([StepPlan(1), StepPlan(2)], Settings(seconds=0.1))
+    next(outcomes)
+    outcomes.close()
+    assert not [child for child in psutil.Process().children() if "-c" in child.cmdline()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_process_dies_with_its_parent():
+    program = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'from gpulabs.step_process import die_with_parent as d;"
+        " d(); print(1, flush=True); import time; time.sleep(60)'], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)"
+    )
+    import subprocess
+
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        orphan = psutil.Process(int(parent.stdout.readline()))
+        os.kill(parent.pid, signal.SIGKILL)
+    assert psutil.wait_procs([orphan], timeout=5)[0] or orphan.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"batch": 0}, "batch 0"),
+        ({"batch": 1, "precision": "int8"}, "there are float32"),
+        ({"batch": 1, "network": "vgg"}, "lab_cnn"),
+    ],
+)
+def test_a_plan_that_cannot_run_starts_nothing(wrong, text):
+    with pytest.raises(BadInputError, match=text):
+        StepPlan(**wrong)

@@ -1,0 +1,29 @@
+import pytest
+
+from gpulabs.step_process import FEWEST_BLOCKS, timed
+
+
+class Clock:
+    """Time that passes only while steps run."""
+
+    def __init__(self, step_s):
+        self.now, self.step_s, self.waits = 0.0, step_s, 0
+
+    def __call__(self):
+        return self.now
+
+    def run(self):
+        self.now += self.step_s
+
+    def wait(self, loss):
+        self.waits += 1
+
+
+@pytest.mark.parametrize(("step_s", "block"), [(0.001, 30), (0.5, 1)])
+def test_short_steps_are_timed_in_blocks_that_share_one_synchronisation(step_s, block):
+    clock = Clock(step_s)
+    times_ms, steps = timed(clock.run, clock.wait, 1.0, clock)
+    assert steps == block
+    assert times_ms == pytest.approx([step_s * 1e3] * len(times_ms))
+    assert len(times_ms) >= FEWEST_BLOCKS
+    assert clock.waits < 60
