@@ -1,4 +1,4 @@
-"""Questions of Lab 4 on given numbers: throughput of single times, the model of a step, what busy means, learning rates."""
+"""Questions of Lab 4 on given numbers: throughput from times, a model of the step, what busy means, learning rates."""
 
 from __future__ import annotations
 
@@ -160,9 +160,13 @@ def fit_step_time(batches: Sequence[int], times_ms: Sequence[float]) -> tuple[fl
 
 def _draw_fit(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
     image_ms = float(np.exp(rng.uniform(np.log(0.002), np.log(0.05))))
-    curve = ToyCurve(image_ms * float(np.exp(rng.uniform(np.log(20), np.log(150)))), image_ms)
-    times = [round(curve.step_ms(batch) * (1 + 0.02 * float(rng.standard_normal())), 5) for batch in POWERS]
-    return list(POWERS), times
+    curve = ToyCurve(image_ms * float(np.exp(rng.uniform(np.log(20), np.log(60)))), image_ms)
+    spread = 1 + 0.02 * rng.standard_normal(len(POWERS))
+    jump = float(rng.choice([-0.08, 0.08]))  # as where a library chooses other kernels
+    spread[-2:] *= 1 - jump, 1 + jump
+    return list(POWERS), [
+        round(curve.step_ms(batch) * float(one), 5) for batch, one in zip(POWERS, spread, strict=True)
+    ]
 
 
 def _draw_recorded_fit(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
@@ -213,7 +217,7 @@ def _slip_of_fit(batches: list[int], times: list[float], fixed_ms: float, image_
     if math.isclose(fixed_ms, right[1], rel_tol=0.2) and math.isclose(image_ms, right[0], rel_tol=0.2):
         return "The fixed part comes first, then what each image adds."
     if math.isclose(fixed_ms, at_zero, rel_tol=0.02) and math.isclose(image_ms, slope, rel_tol=0.02):
-        return "Plain least squares let the largest batch decide alone: make relative errors small, divide by the times."
+        return "Plain least squares let the largest batch decide alone: make relative errors small."
     if fixed_ms <= 0.02 * right[0]:
         return "What does a step take when the batch is nearly nothing?"
     return "Predict each time with your numbers: at which batches are they off?"
@@ -241,7 +245,10 @@ def _slips_of_share(arguments: Sequence[Any], right: float) -> list[tuple[float,
         (right - 1, "Rounded down it just misses the share."),
         (math.ceil(fixed_ms / image_ms), "That is the knee, where half of the limit is reached."),
         (fixed_ms / image_ms, "That is the knee, where half of the limit is reached."),
-        (math.ceil(share * fixed_ms / image_ms), "Solve batch / (fixed + batch * image) = share / image for the batch."),
+        (
+            math.ceil(share * fixed_ms / image_ms),
+            "Solve batch / (fixed + image * batch) = share / image for batch.",
+        ),
         (math.ceil((1 - share) / share * fixed_ms / image_ms), "A larger share needs a larger batch."),
     ]
 
@@ -264,7 +271,10 @@ def _draw_kernels(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple
 def _slips_of_busy(arguments: Sequence[Any], right: float) -> list[tuple[float, str]]:
     kernels, start, end = arguments
     return [
-        (sum(b - a for a, b in kernels) / (end - start), "Kernels that overlap count once, and only inside the window."),
+        (
+            sum(b - a for a, b in kernels) / (end - start),
+            "Overlapping kernels count once, and only inside the window.",
+        ),
         (
             sum(max(0.0, min(b, end) - max(a, start)) for a, b in kernels) / (end - start),
             "Two kernels at once are no busier than one: time in which any runs counts once.",
@@ -276,7 +286,7 @@ def _slips_of_busy(arguments: Sequence[Any], right: float) -> list[tuple[float, 
 
 
 def _draw_busy_sweep(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
-    """A recorded GPU's sweep where there is one, else made up: busy long before it is fast, a little slower at the end."""
+    """A recorded GPU's sweep where there is one, else made up: busy long before it is fast, slower at the end."""
     recorded = [device for device in recorded_steps() if _tells_busy_from_fast(device)]
     if recorded and index == 0:
         device = recorded[int(rng.integers(len(recorded)))]
@@ -285,7 +295,8 @@ def _draw_busy_sweep(rng: np.random.Generator, index: int, spec: CaseSpec) -> tu
         return batches, busy, [round(device.images_per_s(batch), 1) for batch in batches]
     curve = ToyCurve(float(rng.uniform(0.3, 2)), float(rng.uniform(0.002, 0.02)))
     first = int(rng.integers(2, 5))
-    busy = [round(min(0.99, BUSY + 0.03 + (place - first) * (0.02 if place >= first else 0.2)), 3) for place in range(14)]
+    slopes = (0.02 if place >= first else 0.2 for place in range(14))
+    busy = [round(min(0.99, BUSY + 0.03 + (place - first) * slope), 3) for place, slope in enumerate(slopes)]
     rates = [round(curve.images_per_s(batch), 1) for batch in POWERS]
     return list(POWERS), [max(one, 0.05) for one in busy], [*rates[:-1], round(0.9 * rates[-2], 1)]
 
@@ -340,7 +351,10 @@ def _slips_of_rate(arguments: Sequence[Any], right: float) -> list[tuple[float, 
     return [
         (peak, "The first steps take less: how far is the warm-up?"),
         (peak * done, "The warm-up starts from base_rate, not from 0."),
-        (base_rate + (peak - base_rate) * (step + 1) / max(warm_up_steps, 1), "Step 0 is the first: it takes base_rate."),
+        (
+            base_rate + (peak - base_rate) * (step + 1) / max(warm_up_steps, 1),
+            "Step 0 takes base_rate.",
+        ),
         (base_rate * math.sqrt(batch / base_batch), "In proportion to the batch, not to its root."),
         (base_rate * base_batch / batch, "A larger batch takes a larger rate."),
         (base_rate, "How much larger than base_batch is the batch?"),

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from gpulabs.errors import BadInputError
 from gpulabs.plots.picture import (
-    BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, Picture, bare, box, panels,
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Picture,
+    bare,
+    box,
+    panels,
 )  # fmt: skip
 from gpulabs.toy_device import ToyDevice, utilisation
 
@@ -46,7 +58,8 @@ def launch_timeline(device: ToyDevice, title: str = "") -> Picture:
             ax.spines[side].set_visible(False)
     queueing, running = (sum(span[at + 1] - span[at] for span in device.spans) * 1e3 for at in (0, 2))
     return Picture(
-        figure, f"{len(device.spans)} steps: the host queues for {queueing:.3g} ms, the device runs for {running:.3g} ms"
+        figure,
+        f"{len(device.spans)} steps: {queueing:.3g} ms of queueing, {running:.3g} ms on the device",
     )
 
 
@@ -93,7 +106,7 @@ def throughput_knee(
     """Draws throughput against the batch, a fitted model with its knee, and how busy the device was.
 
     Args:
-        images_per_s: Batch -> throughput, as measured.
+        images_per_s: Batch -> throughput.
         fit: (fixed ms, ms an image) of the model `fixed + batch * image`, or None.
         title: What was measured, on which device.
         busy: Batch -> utilisation, 0 to 1; drawn below.
@@ -108,7 +121,7 @@ def throughput_knee(
     options: dict[str, Any] = {"sharex": True, "height_ratios": (2.4, 1)} if busy else {}
     with panels(7.6, 5.0 if busy else 3.7, 1, 2 if busy else 1, **options) as (figure, axes):
         ax = axes[0]
-        ax.plot(batches, [images_per_s[batch] for batch in batches], "o", color=BLUE, markersize=5, label="measured")
+        ax.plot(batches, [images_per_s[batch] for batch in batches], "o", color=BLUE, markersize=5, label="throughput")
         if fit and fit[0] > 0 and fit[1] > 0:
             fixed_ms, image_ms = fit
             knee = fixed_ms / image_ms
@@ -121,7 +134,7 @@ def throughput_knee(
             fact += f"; model {fixed_ms:.3g} ms and {image_ms:.3g} ms an image, knee at batch {knee:.0f}"
         ax.set(xscale="log", ylim=(0, None), ylabel="images a second")
         ax.set_title(title)
-        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0.0, 0.95))
+        ax.legend(frameon=False, loc="lower right")
         if busy:
             shown = sorted(busy)
             axes[1].plot(shown, [100 * busy[batch] for batch in shown], "s-", color=ORANGE, markersize=4)
