@@ -21,9 +21,10 @@ import autograder
 import gpulabs
 from autograder import isolation
 from autograder.evidence import Fault, FaultKind, Kernel, Resources
+from autograder.planning import BUSY, PATIENCE
 from autograder.ptx import count_fp64, local_bytes
 from gpulabs import errors
-from gpulabs.errors import GraderError
+from gpulabs.errors import BusyError, GraderError
 
 _REGISTERS = re.compile(r"[Uu]sed (\d+) registers")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -64,7 +65,7 @@ def assemble(kernels: Mapping[str, Kernel], architecture: str, seconds: float = 
     Args:
         kernels: By key, as in `PlanSet.kernels`.
         architecture: e.g. `sm_90`; see `gpulabs.devices.architecture`.
-        seconds: Longest time for one kernel.
+        seconds: Longest processor time for one kernel.
 
     Returns:
         Cubins with their resources, and a fault for each kernel that failed.
@@ -99,10 +100,18 @@ def _answers(ptx: Mapping[str, str], architecture: str, seconds: float) -> dict[
     """Runs `autograder.linking`; its answers by key."""
     request = json.dumps({"architecture": architecture, "seconds": seconds, "ptx": ptx})
     most_s = START_UP_S + seconds * len(ptx)
-    limits = isolation.Limits(wall_s=most_s, quiet_s=most_s, total_memory_bytes=MEMORY_BYTES, file_bytes=MEMORY_BYTES)
+    limits = isolation.Limits(
+        own_s=most_s,
+        quiet_s=most_s,
+        patience_s=PATIENCE * most_s,
+        total_memory_bytes=MEMORY_BYTES,
+        file_bytes=MEMORY_BYTES,
+    )
     with tempfile.TemporaryDirectory(prefix="gpulabs-link-", ignore_cleanup_errors=True) as folder:
         done = isolation.run("autograder.linking", Path(folder), limits, request=request.encode())
-    if done.how == "late":
+    if done.how in BUSY:
+        raise BusyError(f"assemble: {BUSY[done.how]}; close other programs, or grade fewer submissions at a time")
+    if done.how in ("late", "quiet", "idle"):
         raise GraderError("assemble: the assembler's process did not end; run it again")
     lines = [json.loads(line) for line in done.output.splitlines()]
     for line in lines:

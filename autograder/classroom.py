@@ -24,7 +24,7 @@ from autograder.rubric import load
 from autograder.store import Store
 from autograder.submission import MAX_BYTES
 from gpulabs import devices
-from gpulabs.errors import GpulabsError, MissingError, SubmissionError
+from gpulabs.errors import BusyError, GpulabsError, MissingError, SubmissionError
 
 Progress = Callable[[str, str], None]
 Grade = Callable[..., Result]
@@ -86,7 +86,8 @@ def grade_all(
     """Grades submissions and yields each when it is finished and kept.
 
     Nothing of a submission can stop the others: a notebook that can't be read loses all points with
-    the reason; a failure of the grader withholds them. On Ctrl-C, what runs beside is finished and kept.
+    the reason; a failure of the grader withholds them. What met a machine too busy is graded again at the end, alone.
+    On Ctrl-C, what runs beside is finished and kept.
 
     Args:
         entries: From `find`.
@@ -108,11 +109,27 @@ def grade_all(
         for entry in todo:
             yield _keep(entry, grade_one(entry, session, progress), session)
         return
-    yield from _grade_many(todo, session, progress)
+    crowded: list[Entry] = []
+    yield from _grade_many(todo, session, progress, crowded)
+    for entry in crowded:
+        yield _keep(entry, grade_one(entry, session, progress), session)
 
 
-def grade_one(entry: Entry, session: Session, progress: Progress | None = None) -> Result:
-    """Grades one submission; always returns a result (only Ctrl-C passes through)."""
+def grade_one(entry: Entry, session: Session, progress: Progress | None = None, *, alone: bool = True) -> Result:
+    """Grades one submission.
+
+    Args:
+        entry: The hand-in.
+        session: How to grade.
+        progress: Called with the student and what is being done.
+        alone: Whether nothing else is graded meanwhile.
+
+    Returns:
+        A result, whatever happens (only Ctrl-C passes through).
+
+    Raises:
+        BusyError: The machine was too busy, and it is not alone on it.
+    """
     if entry.notebook is None:
         status = Status.WITHHELD if entry.ours else Status.LOST
         return verdict_for_all(session.lab, entry.student, "", status, entry.problem)
@@ -131,6 +148,10 @@ def grade_one(entry: Entry, session: Session, progress: Progress | None = None) 
         return verdict_for_all(
             session.lab, entry.student, entry.notebook.name, Status.LOST, str(error), identity(entry.notebook)
         )
+    except BusyError as error:
+        if not alone:
+            raise
+        reason = f"Your points are withheld, not lost: {error}"
     except GpulabsError as error:
         reason = f"The grader failed, your points are withheld, not lost: {error}"
     except OSError as error:
@@ -237,11 +258,20 @@ def _keep(entry: Entry, result: Result, session: Session) -> Done:
     return Done(result, remark=said)
 
 
-def _grade_many(todo: Sequence[Entry], session: Session, progress: Progress | None) -> Generator[Done, None, None]:
+def _grade_many(
+    todo: Sequence[Entry], session: Session, progress: Progress | None, crowded: list[Entry]
+) -> Generator[Done, None, None]:
+    """Grades side by side; whose machine was too busy goes into `crowded`."""
     stop = threading.Event()
 
     def work(entry: Entry) -> Result | None:
-        return None if stop.is_set() else grade_one(entry, session, progress)
+        if stop.is_set():
+            return None
+        try:
+            return grade_one(entry, session, progress, alone=False)
+        except BusyError:
+            crowded.append(entry)
+            return None
 
     pool = ThreadPoolExecutor(session.jobs, thread_name_prefix="grade")
     whose = {pool.submit(work, entry): entry for entry in todo}

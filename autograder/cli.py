@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from autograder.commands import handing_out, similar
-from gpulabs.errors import BadInputError, GraderError
+from autograder.commands import results as results_commands
+from autograder.commands.results import OneLab, ResultsFolder, chosen_results
+from gpulabs.errors import GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted, complain, console, new_app, print_json, run_cli
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 app = new_app("Builds GPU labs, grades submissions, reports and exports the results.")
 
 LabName = Annotated[str, typer.Argument(metavar="LAB", help="The lab: lab1 or lab1_conv_kernel.")]
-ResultsFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The results folder that `grade` filled.")]
-OneLab = Annotated[str | None, typer.Option("--lab", help="Only this lab's results.")]
 IsolationTier = Annotated[
     str | None,
     typer.Option(
@@ -110,7 +110,7 @@ def grade(
         _print_results(results)
     else:
         _scoreboard(results)
-        console().print(f"Results: {out}\nNext: autograder report {out} --out report.html", soft_wrap=True)
+        console().print(f"Results: {out}\nNext: autograder dashboard {out} --out class", soft_wrap=True)
     return int(_exit_code(results))
 
 
@@ -125,23 +125,12 @@ def report(
     """Write one self-contained HTML page: a scoreboard and every student's verdicts."""
     from autograder.report import write
 
-    chosen = _results(results, lab, student)
+    chosen = chosen_results(results, lab, student)
     console().print(f"Report: {write(chosen, out, title)} ({len(chosen)} submissions)", soft_wrap=True)
 
 
-@app.command()
-def export(
-    results: ResultsFolder,
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("grades.csv"),
-    lab: OneLab = None,
-) -> None:
-    """Write one lab's points as CSV: a row a student, a column a task."""
-    from autograder.export import csv_text
-    from autograder.store import write_atomically
-
-    chosen = _results(results, lab, None)
-    path = write_atomically(out, csv_text(chosen).encode("utf-8"))
-    console().print(f"Grades: {path} ({len(chosen)} students)", soft_wrap=True)
+app.command()(results_commands.dashboard)
+app.command()(results_commands.export)
 
 
 @app.command()
@@ -154,7 +143,7 @@ def scores(
     """Show the scoreboard of a results folder; with --student, every verdict."""
     from autograder.report.scoreboard import verdict_lines
 
-    chosen = _results(results, lab, student)
+    chosen = chosen_results(results, lab, student)
     if json:
         _print_results(chosen)
     elif student:
@@ -247,20 +236,6 @@ def demo(
 def main() -> NoReturn:
     """Runs the command line; ends the process with an exit code of `gpulabs.exit_codes`."""
     run_cli(app, "autograder")
-
-
-def _results(folder: Path, lab: str | None, student: str | None) -> list[Result]:
-    from autograder import rubric
-    from autograder.store import Store
-
-    if not folder.is_dir():
-        raise BadInputError(f"{folder}: no such folder; `autograder grade` fills one with --out")
-    chosen = Store(folder).newest_of_all(rubric.load(lab).id if lab else None)
-    chosen = [result for result in chosen if student in (None, result.student)]
-    if not chosen:
-        who = f" of {student!r}" if student else ""
-        raise BadInputError(f"{folder}: holds no results{who}; grade some with: autograder grade LAB --out {folder}")
-    return chosen
 
 
 def _print_results(results: Sequence[Result]) -> None:

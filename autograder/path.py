@@ -41,7 +41,7 @@ from autograder.score import TaskEvidence, score
 from autograder.submission import Submission, read_notebook
 from autograder.timing_stage import measure_task
 from gpulabs import devices
-from gpulabs.errors import BadInputError, GpulabsError, GraderError, MissingGpuError
+from gpulabs.errors import BadInputError, BusyError, GpulabsError, GraderError, MissingGpuError
 
 Progress = Callable[[str, str], None]
 
@@ -350,6 +350,8 @@ class _Run:
                 gpu=self.gpu,
                 stop=stop,
             )
+        except BusyError:
+            raise  # as in the other stages: all of it is graded again, alone
         except GraderError as error:
             return {"failure": str(error)}
         return {"measurement": measured, "outputs": judging.read_outputs(work, runnable)}

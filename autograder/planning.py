@@ -18,16 +18,22 @@ from autograder import isolation
 from autograder.evidence import Case, Fault, FaultKind, Kernel, Measurement, Outcome, Plan, PlanSet, decode, encode
 from autograder.isolation import Ending, Limits, Peer
 from autograder.program import Program
-from gpulabs.errors import BadInputError, GraderError
+from gpulabs.errors import BadInputError, BusyError, GraderError
 
 HOST_S = 5.0
-"""For one call of a host function (milliseconds); compiling what it launches has a limit of its own."""
+"""For one call of a host function (milliseconds); compiling what it launches has a limit of its own.
+
+As all limits here, seconds of the worker's own: those that a busy machine keeps it waiting don't count.
+"""
 
 KERNEL_S = 15.0
 """For one case in the simulator: all 26 cases of Lab 1's solution together took about 3 s on 2 cores."""
 
 QUIET_S = 30.0
-"""Twice the longest time limit that the worker keeps itself: only one that ignores them is silent for longer."""
+"""Above the limits that the worker keeps itself: only one that ignores them, or does nothing, is silent for longer."""
+
+PATIENCE = 4.0
+"""Times a worker's own time that a busy machine may keep it waiting; a right one needs a tenth of its own time."""
 
 EXCESS = {
     "memory": (FaultKind.OUT_OF_MEMORY, "used more memory than the grader gives and was stopped"),
@@ -35,6 +41,12 @@ EXCESS = {
     "disk": (FaultKind.REJECTED, "wrote more to the disk than the grader allows and was stopped"),
 }
 """Limits of a worker as a whole, by how it ended; see `autograder.isolation.Ending`."""
+
+BUSY = {
+    "starved": "this machine is so busy that the grader's worker got too little of its time",
+    "oom": "this machine ran out of memory, and Linux ended the grader's worker",
+}
+"""What is not the submission's doing, by how its worker ended."""
 
 SIMULATED = (8, 0)
 """Compute capability that the simulator poses as; `autograder.path` compiles for it where there is no GPU."""
@@ -102,7 +114,7 @@ def plan(
         folder: An empty folder for the worker.
         compute_capability: Of the GPU to compile for.
         tier: Isolation tier; the strongest that works by default.
-        quiet_s: Seconds without an event after which the worker is stopped; `QUIET_S` by default.
+        quiet_s: Seconds of its own without an event after which the worker is stopped; `QUIET_S` by default.
         stop: Set by another thread to end the work early; what comes back then is worthless.
         desk: What answers the calls of functions that are given some; see `autograder.rigs`.
 
@@ -110,6 +122,7 @@ def plan(
         A plan set for each task, with faults where planning failed.
 
     Raises:
+        BusyError: This machine kept the worker waiting, or ran out of memory.
         GraderError: The worker could not run at all.
     """
     found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop, desk)
@@ -180,11 +193,14 @@ def _work(
             "tasks": [_request(task) for task in asked],
         }
         isolation.write_new(folder / "request.json", json.dumps(request).encode())
-        # CPU limits of a whole class's worst case: every task may use its time-outs once.
-        limits = Limits(wall_s=60.0 + 40.0 * len(pending), quiet_s=quiet_s)
+        # Every task may use its time-outs once.
+        own_s = 60.0 + 40.0 * len(pending)
+        limits = Limits(own_s=own_s, quiet_s=quiet_s, patience_s=PATIENCE * own_s)
         ending = isolation.run("autograder.worker", folder, limits, signs=events, tier_name=tier, stop=stop, peer=desk)
         if stop and stop.is_set():
             break
+        if ending.how in BUSY:
+            raise BusyError(f"{BUSY[ending.how]}; close other programs, or grade fewer submissions at a time (--jobs)")
         last, flags = _read(events, found, {task.program.task: task for task in asked})
         compiled = compiled or flags["compiled"]
         if flags["ended"]:
@@ -207,7 +223,7 @@ def _starts(folder: Path, tier: str | None) -> bool:
     idle = Path(tempfile.mkdtemp(dir=folder))
     request = {"mode": "plan", "compute_capability": [7, 5], "limits": {}, "tasks": []}
     isolation.write_new(idle / "request.json", json.dumps(request).encode())
-    isolation.run("autograder.worker", idle, Limits(wall_s=60.0), tier_name=tier)
+    isolation.run("autograder.worker", idle, Limits(own_s=60.0), tier_name=tier)
     return _read(idle / "events.jsonl", {}, {})[1]["ended"]
 
 
@@ -337,7 +353,10 @@ def _blame(
     task = last["task"] if last.get("task") in waiting else waiting[0]
     where = "the kernel" if last.get("stage") == "kernel" else "the host function"
     case = f" (case {last['case']})" if last.get("case") else ""
-    if ending.how in ("quiet", "late"):
+    if ending.how == "idle":
+        kind = FaultKind.HOST_TIMEOUT
+        text = f"{task}: {where} neither worked nor ended{case} and was stopped: look for what sleeps or waits in vain."
+    elif ending.how in ("quiet", "late"):
         kind = FaultKind.KERNEL_TIMEOUT if last.get("stage") == "kernel" else FaultKind.HOST_TIMEOUT
         text = f"{task}: {where} gave no sign of progress{case} and was stopped: look for a loop that never ends."
     elif ending.how == "channel":

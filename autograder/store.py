@@ -24,6 +24,9 @@ from autograder.evidence import decode, encode
 from autograder.result import SCHEMA_VERSION, Result, Status
 from gpulabs.errors import BadInputError, DataError, GpulabsError, GraderError
 
+FLAG = "For a person to look at:"
+"""How a note begins that asks for a person's judgement."""
+
 _LOCK = ".lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NAME_BYTES = 200
@@ -229,7 +232,7 @@ def _is_lower(before: Result, after: Result) -> bool:
 
 def _flag(lower: Result) -> str:
     return (
-        f"For a person to look at: the same file was graded again ({lower.started_at or 'no date'}) and got "
+        f"{FLAG} the same file was graded again ({lower.started_at or 'no date'}) and got "
         f"{lower.points:g} points; the better grading counts. To let the lower one count: "
         "autograder grade --regrade --accept-lower."
     )

@@ -8,16 +8,18 @@ speedup within 5 % of the median of the honest gradings before any attack? GPU m
 before and after each attack, so that something left behind is seen even where it changes no grade.
 
 The exit status is the number of surprises. `--only` takes a pattern of names, `--part 2/3` every third attack,
-`--budget-s` stops handing out more, `--jobs` lets several attackers work side by side, each with an honest
-submission behind it: races still run alone, so that the honest one is disturbed by whatever the others do between.
-cuDNN's time, on which no points depend, is left out. Submissions mean what they do: where nothing isolates them the
-command refuses, unless `--allow-untrusted` says that this machine is for throwing away.
+`--budget-s` stops handing out more (a later run goes on from the record, with what surprised once more), `--jobs`
+lets several attackers work side by side, each with an honest submission behind it: races still run alone, so that
+the honest one is disturbed by whatever the others do between. cuDNN's time, on which no points depend, is left out.
+Submissions mean what they do: where nothing isolates them the command refuses, unless `--allow-untrusted` says that
+this machine is for throwing away.
 """
 
 from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import json
 import re
 import statistics
 import sys
@@ -44,6 +46,7 @@ HONEST = ROOT / "tests/submissions/correct" / LAB / "plain.py"
 TASK = "conv_coalesced"
 UNDISTURBED = 3
 """Honest gradings before any attack: their median is what later ones are held against."""
+AS_EXPECTED = "as expected"
 TOLERANCE = 0.05
 """Of the speedup: repeated races of one kernel on an undisturbed GPU stay well within it."""
 
@@ -84,9 +87,10 @@ def _run(options: argparse.Namespace, work: Path, began: float) -> Iterator[dict
     honest = _notebook(LAB, HONEST, work)
     before = [_graded(honest, LAB, (TASK,), options.device) for _ in range(UNDISTURBED)]
     usual = statistics.median(speeds) if (speeds := [s for one in before if (s := speedup(one))]) else None
-    left, first = _chosen(options.only, options.part), _gpu()
+    known = {one["name"] for one in earlier(options.out) if one["verdict"] == AS_EXPECTED}
+    left, first = [file for file in _chosen(options.only, options.part) if file.stem not in known], _gpu()
     notebooks = {file: _notebook(file.parent.name, file, work) for file in left}
-    entries: list[dict[str, Any]] = []
+    entries = [one for one in earlier(options.out) if one["name"] not in {file.stem for file in left}]
 
     def examine(file: Path) -> dict[str, Any] | None:
         if time.monotonic() - began > options.budget_s:
@@ -100,7 +104,7 @@ def _run(options: argparse.Namespace, work: Path, began: float) -> Iterator[dict
         return entry(example, attack, after, usual, options.device) | {"gpu": [vars(gpu), vars(_gpu())]}
 
     def found() -> dict[str, Any]:
-        surprises = [one["name"] for one in entries if one["verdict"] != "as expected"]
+        surprises = [one["name"] for one in entries if one["verdict"] != AS_EXPECTED]
         if any(statuses(one) != statuses(before[0]) for one in before):
             surprises.append("honest submission before any attack")
         undisturbed = {"speedups": [speedup(one) for one in before], "statuses": statuses(before[0]), "median": usual}
@@ -155,7 +159,7 @@ def entry(example: Example, attack: Result, after: Result, usual: float | None, 
         "honest_speedup": speed,
         "honest_ratio": ratio and round(ratio, 4),
         "honest_seconds": after.duration_s,
-        "verdict": "; ".join(wrong) or "as expected",
+        "verdict": "; ".join(wrong) or AS_EXPECTED,
     }
 
 
@@ -170,9 +174,16 @@ def statuses(result: Result) -> dict[str, str]:
     return {f"{item.task}.{item.item}": item.status.value for item in result.items}
 
 
+def earlier(out: Path) -> list[dict[str, Any]]:
+    """What a run that was stopped has kept."""
+    return list(json.loads(out.read_text(encoding="utf-8"))["attacks"]) if out.is_file() else []
+
+
 def _chosen(only: str, part: str) -> list[Path]:
+    """Files whose attack needs a GPU, what may hang or ruin it first."""
     first, step = (int(number) for number in part.split("/"))
-    files = [file for file in sorted(CORPUS.glob("*/*.py")) if read_example(file).gpu and re.search(only, file.stem)]
+    files = [file for file in CORPUS.glob("*/*.py") if read_example(file).gpu and re.search(only, file.stem)]
+    files.sort(key=lambda file: (not file.stem.startswith("availability"), file.stem))
     return files[first - 1 :: step]
 
 

@@ -120,15 +120,17 @@ def recorded_traces(path: Path = TRACES) -> tuple[str, Machine] | None:
     """Races cut out of traces that `autograder calibrate --traces` recorded; None where there is no such file.
 
     Each student gets one launch's pairs of one kernel, from a random place on, its end joined to its start.
-    Times are relative to the kernel's median over all launches, so that what differs between launches stays in.
+    Times are relative to their medians over all launches of the same two kernels, so that what differs between
+    launches stays in.
     """
     if not path.is_file():
         return None
     data = json.loads(path.read_text(encoding="utf-8"))
     traces = [trace for trace in data["traces"] if len(trace["pairs"]) >= PAIRS]
     pairs = np.array([trace["pairs"][:PAIRS] for trace in traces])
-    for key in {(trace["workload"], trace["candidate"]) for trace in traces}:
-        own = [i for i, trace in enumerate(traces) if (trace["workload"], trace["candidate"]) == key]
+    races = [(trace["workload"], trace["candidate"], trace["baseline"]) for trace in traces]
+    for key in set(races):  # the baseline, too: a kernel races several of them on one workload
+        own = [i for i, race in enumerate(races) if race == key]
         pairs[own] /= np.median(pairs[own], axis=(0, 1))
 
     def machine(rng: np.random.Generator, students: int) -> Race:

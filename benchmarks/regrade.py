@@ -22,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +57,20 @@ def main() -> int:
     task_stage = Witness(path.measure_task)
     child = Witness(launch.measure if options.cudnn else without_cudnn(launch.measure))
     path.measure_task, launch.measure = task_stage, child
-    began = time.monotonic()
+    task = rubric.load(LAB).task(options.task)
     with tempfile.TemporaryDirectory(prefix="gpulabs-regrade-") as folder:
-        results = _grade(options, Path(folder), began + options.budget_s)
-        seconds = time.monotonic() - began
         notebook = _notebook(LAB, options.submission, Path(folder))
         bare = bare_ms(notebook, LAB, options.task) if options.device == "gpu" else None
-    task = rubric.load(LAB).task(options.task)
-    found = summary(task, results, task_stage.races, child.seconds)
-    found |= {"lab": LAB, "task": options.task, "submission": options.submission.stem}
-    found |= {"jobs": options.jobs, "cudnn": options.cudnn}
-    found["seconds"] |= {"all": round(seconds, 1)}
-    found["kernel_ms"]["bare"] = bare
-    record.write(options.out, record.record("regrade", COMMAND, found))
+        began, results = time.monotonic(), list[Result]()
+        for result in _grade(options, Path(folder), began + options.budget_s):
+            results.append(result)
+            # Each time, for a run may be stopped from outside.
+            found = summary(task, results, task_stage.races, child.seconds)
+            found |= {"lab": LAB, "task": options.task, "submission": options.submission.stem}
+            found |= {"jobs": options.jobs, "cudnn": options.cudnn}
+            found["seconds"] |= {"all": round(time.monotonic() - began, 1)}
+            found["kernel_ms"]["bare"] = bare
+            record.write(options.out, record.record("regrade", COMMAND, found))
     _print(found)
     return int(found["same"] < 0.99 * found["gradings"])
 
@@ -84,26 +85,24 @@ def without_cudnn(measure: Callable[..., Measurement]) -> Callable[..., Measurem
     return measured
 
 
-def _grade(options: argparse.Namespace, folder: Path, until: float) -> list[Result]:
-    """Grades copies of the submission as a class."""
+def _grade(options: argparse.Namespace, folder: Path, until: float) -> Iterator[Result]:
+    """Grades copies of the submission as a class, until the time is up."""
     handed_in = folder / "submissions"
     handed_in.mkdir()
     notebook = _notebook(LAB, options.submission, folder).read_bytes()
     for number in range(options.times):
         (handed_in / f"copy-{number:03}.ipynb").write_bytes(notebook)
     choices = {"tasks": (options.task,), "device": options.device, "pictures": False}
-    results: list[Result] = []
     with Store.writing(folder / "results") as store:
         session = classroom.Session(LAB, store=store, jobs=options.jobs, options=choices)
         stream = classroom.grade_all(classroom.find(handed_in, LAB), session)
-        for done in stream:
-            results.append(done.result)
+        for number, done in enumerate(stream, 1):
             print(classroom.line(done), file=sys.stderr)
+            yield done.result
             if time.monotonic() > until:
-                print(f"stopped after {len(results)} gradings: the time is up", file=sys.stderr)
+                print(f"stopped after {number} gradings: the time is up", file=sys.stderr)
                 stream.close()
                 break
-    return results
 
 
 def summary(task: Task, results: Sequence[Result], races: Sequence[Race], stage_s: Sequence[float]) -> dict[str, Any]:

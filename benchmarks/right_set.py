@@ -91,8 +91,8 @@ def all_of(draw: Draw, seeds: Sequence[int]) -> Draw:
 
 
 def patient(limits: type[Limits], factor: int) -> Callable[..., Limits]:
-    """A worker's limits with as many times the wall time as there are seeds in it; all others stay."""
-    return lambda wall_s, **others: limits(wall_s=wall_s * factor, **others)
+    """A worker's limits with as many times the time as there are seeds in it; all others stay."""
+    return lambda own_s, **others: limits(own_s=own_s * factor, **others)
 
 
 def _examine(file: Path, work: Path, batches: Sequence[Sequence[int]]) -> dict[str, Any]:

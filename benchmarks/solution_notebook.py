@@ -17,9 +17,7 @@ from typing import Any
 
 from benchmarks import record
 
-COMMAND = (
-    "PYTHONPATH=src:. python -m benchmarks.solution_notebook run NOTEBOOK --out benchmarks/results/lab1_notebook.json"
-)
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.solution_notebook run NOTEBOOK --out benchmarks/results/{}"
 
 
 def build(lab: str, target: Path) -> int:
@@ -49,7 +47,7 @@ def run(notebook: Path, out: Path) -> int:
     nbformat.write(read, out.with_suffix(".ipynb"))
     checks = dict(_check(cell) for cell in read.cells if "check(" in cell.source and cell.get("outputs"))
     found = {"notebook": notebook.name, "seconds": seconds, "checks": checks, "failure": failure}
-    record.write(out, record.record("solution_notebook", COMMAND, found))
+    record.write(out, record.record("solution_notebook", COMMAND.format(out.name), found))
     for name, text in checks.items():
         print(f"== {name}\n{text}")
     print(f"{notebook.name}: {seconds} s; {failure or 'no cell raised'}")

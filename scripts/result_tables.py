@@ -188,16 +188,91 @@ def calibration() -> list[str]:
     for work in found["workloads"]:
         for name, kernel in work["kernels"].items():
             noise = work["ratios"].get(name) or {}
+            if not noise and name != "cudnn":
+                continue  # too slow there to be raced: only its time was taken
             spread, jitter = (f"{100 * noise[key]:.2f} %" if noise else None for key in ("spread", "jitter"))
             shares = f"{100 * kernel['spread']:.2f} %"
-            rows.append((work["workload"], name, kernel["median_ms"], shares, noise.get("ratio"), spread, jitter))
+            speedup = noise.get("ratio")
+            rows.append((work["task"], work["workload"], name, kernel["median_ms"], shares, speedup, spread, jitter))
     text = (
         f"{found['gpu']}, driver {found['driver']}, {found['date'][:10]}: {found['launches']} launches of "
         f"{found['rounds']} rounds with `autograder calibrate`. Spread: between launches; noise: standard deviation "
-        "of one pair's ratio within a launch."
+        "of one pair's ratio within a launch. Speedups are over each task's first kernel, itself included."
     )
-    columns = ("workload", "kernel", "median ms", "spread", "speedup", "its spread", "noise of a pair")
+    columns = ("task", "workload", "kernel", "median ms", "spread", "speedup", "its spread", "noise of a pair")
     return ["## Calibration", "", text, "", table(columns, rows), ""]
+
+
+def overhead() -> list[str]:
+    """What a whole grading takes beside its kernel; nothing before it was recorded."""
+    if not (RESULTS / "overhead.json").is_file():
+        return []
+    found = load("overhead")
+    rows = []
+    for work in found["workloads"]:
+        stages, kernel = work["stages_s"], work["kernel_ms"]
+        rows.append(
+            (
+                work["task"], work["workload"], kernel["numba"], kernel["race"], work["timed_ms"],
+                work["gpu_process_s"], stages.get("plan"), stages.get("simulate"), work["grading_s"]["median"],
+            )
+        )  # fmt: skip
+    columns = (
+        "task", "workload", "kernel ms, Numba", "in the race", "all timed runs ms", "GPU process s", "plan s",
+        "simulate s", "whole grading s",
+    )  # fmt: skip
+    text = (
+        "One submission at a time, each task alone, the first grading left out. *Kernel, Numba*: the host function "
+        "called as in a notebook, timed by events around it. *All timed runs*: GPU time of the race; the rest of a "
+        "grading starts processes, compiles, replays and compares."
+    )
+    return ["## What a grading costs beside the kernel", "", header(found), "", text, "", table(columns, rows), ""]
+
+
+def hostile() -> list[str]:
+    """What attacks did on a GPU, and the honest submission after each; nothing before it was recorded."""
+    if not (RESULTS / "hostile_gpu.json").is_file():
+        return []
+    found = load("hostile_gpu")
+    attacks = sorted(found["attacks"], key=lambda each: each["name"])
+    as_expected = [each for each in attacks if each["verdict"] == "as expected"]
+    ratios = [each["honest_ratio"] for each in attacks if each.get("honest_ratio")]
+    used = [state["used_mib"] for each in attacks for state in each.get("gpu", ()) if state["used_mib"] is not None]
+    odd = [f"{each['name']}: {each['verdict']}" for each in attacks if each not in as_expected]
+    waiting = ", ".join(found["not_run"])
+    text = [
+        f"{len(as_expected)} of {len(attacks)} attacks ended as their headers say, with the honest submission after "
+        f"each graded as before any attack ({found['jobs']} attackers side by side).",
+        f"Its speedup stayed within {min(ratios):.3f} to {max(ratios):.3f} of its usual one." if ratios else "",
+        f"Between gradings {min(used)} to {max(used)} MiB of GPU memory were in use." if used else "",
+        f"Not as expected: {'; '.join(odd)}." if odd else "",
+        f"Not run in this record: {waiting}." if waiting else "",
+    ]
+    rows = [
+        (each["name"], each["attack"], len(each["lost"]), each.get("honest_ratio"), each["seconds"])
+        for each in as_expected
+    ]
+    columns = ("attack", "what it tries", "items lost", "honest speedup after it, of usual", "seconds")
+    return ["## Attacks on a GPU", "", header(found), "", " ".join(filter(None, text)), "", table(columns, rows), ""]
+
+
+def right_set() -> list[str]:
+    """Right submissions on many seeds, without a GPU; nothing before it was recorded."""
+    if not (RESULTS / "right_set.json").is_file():
+        return []
+    found = load("right_set")
+    each_one = found["submissions"]
+    lost = ", ".join(one["name"] for one in each_one if one["lost"] or one["waits"])
+    verdict = f"points lost or waiting by {lost}" if lost else "none lost a point, none waited for more than speed"
+    cases = sum(one["cases"] for one in each_one)
+    text = (
+        f"{len(each_one)} right submissions, {found['seeds']} fresh seeds each, {cases:,} cases in all, in the "
+        f"simulator: {verdict}."
+    )
+    rows = [(one["name"], one["seeds"], one["cases"], len(one["lost"])) for one in each_one]
+    columns = ("submission", "seeds", "cases", "lost")
+    when = f"{found['device']['name']}. Measured {found['date'][:10]} with `{found['command']}`."
+    return ["## Right submissions on fresh seeds", "", when, "", text, "", table(columns, rows), ""]
 
 
 SHOWN_RATIOS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 1.0, 1.05, 1.1, 1.2)
@@ -226,7 +301,7 @@ def operating_curve() -> list[str]:
 
 
 PAGES = {
-    "measurements.md": (ladder, *map(lab, ("lab1", "lab2")), regrading, calibration),
+    "measurements.md": (ladder, *map(lab, ("lab1", "lab2")), regrading, overhead, calibration, hostile, right_set),
     "decision.md": (operating_curve,),
 }
 

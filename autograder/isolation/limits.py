@@ -16,8 +16,9 @@ class Limits:
     """Limits of one worker.
 
     Attributes:
-        wall_s: Seconds from start to kill.
-        quiet_s: Seconds without a sign of progress to kill.
+        own_s: Seconds of its own to kill: those in which it computes or idles, see `autograder.isolation.effort`.
+        quiet_s: Seconds of its own without a sign of progress to kill.
+        patience_s: Seconds in which it is kept waiting, by a busy machine, until the grader gives up on the machine.
         memory_bytes: Address space of a process. Numba and LLVM map much more than they use.
         total_memory_bytes: What all its processes use together; a worker of Lab 1 uses 0.3 GiB.
         file_bytes: Size of any file that it writes.
@@ -25,8 +26,9 @@ class Limits:
         processes: Processes and threads; a worker needs one.
     """
 
-    wall_s: float = 120.0
+    own_s: float = 120.0
     quiet_s: float = 30.0
+    patience_s: float = 600.0
     memory_bytes: int = 8 * 2**30
     total_memory_bytes: int = 4 * 2**30
     file_bytes: int = 256 * 2**20
@@ -48,7 +50,7 @@ def for_kernel(limits: Limits, *, own_users: bool) -> list[tuple[int, int]]:
     wanted = {
         resource.RLIMIT_AS: limits.memory_bytes,
         resource.RLIMIT_FSIZE: limits.file_bytes,
-        resource.RLIMIT_CPU: int(limits.wall_s) * 4 + 1,
+        resource.RLIMIT_CPU: int(limits.own_s) * 4 + 1,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_NPROC: processes,

@@ -28,7 +28,7 @@ VARIABLE = "GPULABS_ISOLATION"
 
 # Opened only to see whether it is refused; others, a watchdog say, act on being opened.
 NODES = ("nvidia*", "nvidia-caps/*", "dri/render*", "kfd", "kvm", "fuse", "net/tun")
-PROBE_LIMITS = Limits(wall_s=20.0, quiet_s=20.0)
+PROBE_LIMITS = Limits(own_s=20.0, quiet_s=20.0)
 
 ADVICE = {
     STRONG: "install bubblewrap (Debian, Ubuntu: apt install bubblewrap) where user namespaces are allowed",

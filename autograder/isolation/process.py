@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from autograder.isolation import bubblewrap, landlock, launcher, limits, seccomp, view, watch
+from autograder.isolation.effort import Effort
 from autograder.isolation.limits import Limits
 from autograder.isolation.peer import Line, Peer
 from autograder.isolation.tiers import MEDIUM, STRONG, Tier
@@ -35,6 +36,7 @@ SPACES = 0x7E000000
 """CLONE_NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. Mounts stay: Landlock decides on files."""
 
 MAX_OUTPUT = 2**30
+KILLED = (-9, 137)
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ class Ending:
     """How a worker ended.
 
     Attributes:
-        how: `done`, `failed`, `quiet` (no progress), `late` (wall time), `channel` (its peer would have no more of
-            it), or the limit that all its processes together exceeded: `memory`, `processes`, `disk`.
+        how: `done`, `failed`, `quiet` (no progress), `idle` (neither progress nor work), `late` (time of its own),
+            `channel` (its peer would have no more of it), or the limit that all its processes together exceeded:
+            `memory`, `processes`, `disk`. Not its own doing: `starved` (a busy machine kept it waiting), `oom`
+            (the machine ran out of memory and Linux ended it).
         status: Exit status; 128 + n for signal n.
         stderr: The end of what it wrote to standard error.
         output: What it wrote to standard output.
@@ -111,11 +115,14 @@ def run_in(
             )
             if line:
                 line.start()
+            ended_before = watch.ended_for_memory()
             how = _wait(process, watch.Watch(process.pid, folder, (out, err), limits), signs, stop, peer)
         finally:
             if line:
                 line.end()
         out.seek(0)
+        if how == "failed" and process.returncode in KILLED and watch.ended_for_memory() > ended_before:
+            how = "oom"
         return Ending(how, process.returncode, _tail(err), out.read(MAX_OUTPUT))
 
 
@@ -150,8 +157,9 @@ def _wait(
     stop: threading.Event | None,
     peer: Peer | None,
 ) -> str:
-    limit = watched.limits
-    started = last_sign = _own_time(peer)
+    limit, effort = watched.limits, Effort()
+    looked, answered = _own_time(peer), 0.0
+    sign_s = sign_idle_s = 0.0
     seen = -1
     try:
         while True:
@@ -160,16 +168,21 @@ def _wait(
                 return "done" if status == 0 else "failed"
             if peer and peer.broken:
                 return "channel"
-            now = _own_time(peer)
-            size = _size(signs)
-            if size != seen:
-                seen, last_sign = size, now
-            if now - started > limit.wall_s or (stop and stop.is_set()):
-                return "late"
-            if now - last_sign > limit.quiet_s:
-                return "quiet"
             if exceeded := watched.excess():
                 return exceeded
+            now, taken = _own_time(peer), peer.taken_s() if peer else 0.0
+            # While answers come, it is the line to the grader that it waits for.
+            effort.look(now - looked, watched.cpu_s(), taken != answered or watched.wants_more())
+            looked, answered = now, taken
+            size = _size(signs)
+            if size != seen:
+                seen, sign_s, sign_idle_s = size, effort.own_s, effort.idle_s
+            if effort.own_s > limit.own_s or (stop and stop.is_set()):
+                return "late"
+            if effort.own_s - sign_s > limit.quiet_s:
+                return "idle" if 2 * (effort.idle_s - sign_idle_s) > limit.quiet_s else "quiet"
+            if effort.waited_s > limit.patience_s:
+                return "starved"
     finally:
         # All of it, so that nothing a submission started stays behind.
         watch.end(process.pid)

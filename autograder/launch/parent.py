@@ -30,12 +30,18 @@ from autograder.evidence import (
     decode,
     encode,
 )
+from autograder.isolation import watch
+from autograder.isolation.effort import Effort
 from autograder.launch.request import RACE, STICKY_EXIT, TURN, RaceRequest, Request
 from autograder.launch.trouble import busy
 from gpulabs import errors
 
 START_UP_S = 60.0
 """From the child's start to its first case; loading CUDA on a cold machine takes seconds."""
+
+LOOK_S = 0.1
+PATIENCE_S = 300.0
+"""How long a busy machine may keep the child waiting."""
 
 Command = Callable[[Path], list[str]]
 Turn = Callable[[bool], contextlib.AbstractContextManager[None]]
@@ -97,7 +103,8 @@ def measure(
         work_dir: Gets `<case>.npy`, `measurement.json` and the child's log.
         race: The race, run after the cases when its own case went well.
         ladder_cubins: Key `ladder:<kernel>` -> machine code of the rungs that race.
-        timeout_s: Longest time without a sign of life; then the running case is an endless loop.
+        timeout_s: Longest time of the child's own (see `autograder.isolation.effort`) without a sign of life; then the
+            running case is an endless loop.
         device: Number of the GPU.
         turn: Called with whether something is timed; a context that is the GPU's turn. The child holds none while it
             starts, one with others for the cases, one alone for the race.
@@ -109,6 +116,7 @@ def measure(
     Raises:
         MissingGpuError: There is no usable GPU.
         MissingPackageError: cuda.core is not installed.
+        BusyError: This machine kept the child waiting.
         GraderError: The child failed for a reason that is not the submission's.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -242,13 +250,23 @@ class _Child:
         """Follows the events until the child closes its stdout; False when it showed no life for too long."""
         assert process.stdout is not None
         descriptor, pending = process.stdout.fileno(), b""
-        limit = START_UP_S
+        limit, effort, sign_s, looked = START_UP_S, Effort(), 0.0, time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
-            deadline = time.monotonic() + limit
             while True:
-                if not selector.select(max(deadline - time.monotonic(), 0)):
-                    return False
+                told = selector.select(LOOK_S)
+                now = time.monotonic()
+                effort.look(now - looked, *watch.effort_of(process.pid))
+                looked = now
+                if not told:
+                    if effort.own_s - sign_s > limit:
+                        return False
+                    if effort.waited_s > PATIENCE_S:
+                        raise errors.BusyError(
+                            "launch: this machine is so busy that the process on the GPU got too little of its time; "
+                            "close other programs, or grade fewer submissions at a time (--jobs)"
+                        )
+                    continue
                 chunk = os.read(descriptor, 1 << 16)
                 if not chunk:
                     process.wait(START_UP_S)
@@ -260,7 +278,8 @@ class _Child:
                         self._give_turn(process, turns, alone=event[TURN])
                     _take(event, state)
                     limit = self._timeout_s if state.running else START_UP_S
-                deadline = time.monotonic() + limit
+                # Waiting for a turn is nobody's time.
+                sign_s, looked = effort.own_s, time.monotonic()
 
     def _give_turn(self, process: subprocess.Popen[bytes], turns: contextlib.ExitStack, *, alone: bool) -> None:
         """Gives the child's turn back, waits for the one that it asks for, and tells it."""

@@ -63,10 +63,10 @@ def _draw_times(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[A
         if len(times) >= FEWEST_TIMES
     ]
     if index % 2 == 1 and recorded:
-        batch, times = recorded[int(rng.integers(len(recorded)))]
-        count = int(rng.integers(FEWEST_TIMES, min(len(times), 80) + 1))
-        start = int(rng.integers(len(times) - count + 1))
-        return batch, [round(time_ms, 4) for time_ms in times[start : start + count]]
+        batch, trace = recorded[int(rng.integers(len(recorded)))]
+        count = int(rng.integers(FEWEST_TIMES, min(len(trace), 80) + 1))
+        start = int(rng.integers(len(trace) - count + 1))
+        return batch, [round(time_ms, 4) for time_ms in trace[start : start + count]]
     step_ms, count = float(np.exp(rng.uniform(np.log(0.5), np.log(50)))), int(rng.integers(FEWEST_TIMES, 81))
     while True:  # until a mean would be seen
         seed, drift = int(rng.integers(2**31)), float(rng.choice([0.0, 0.03]))
@@ -144,7 +144,7 @@ def _side(ranked: Sequence[float], edge: float) -> str:
 
 def _beyond(count: int, rank: int) -> float:
     """How probable it is that the median lies below the value of this rank, from 1."""
-    return sum(math.comb(count, heads) for heads in range(min(rank, count + 1))) / 2**count
+    return float(sum(math.comb(count, heads) for heads in range(min(rank, count + 1)))) / 2**count
 
 
 # A model of the step ---------------------------------------------------------------------------------------------

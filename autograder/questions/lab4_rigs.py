@@ -199,7 +199,9 @@ def _judge_sweep(rates: bool, item: Item, case: Case, value: Any, log: Log) -> V
 
 
 def _slip_of_rate(batch: int, rate: float, right: float, log: Log) -> str:
-    times = next((call.value for call in log.named("measure") if call.arguments == (batch,) and call.value), [])
+    times: list[float] = next(
+        (call.value for call in log.named("measure") if call.arguments == (batch,) and call.value), []
+    )
     if times and any(
         math.isclose(rate, wrong, rel_tol=1e-3)
         for wrong in (batch * 1e3 / statistics.fmean(times), statistics.fmean(batch * 1e3 / one for one in times))

@@ -104,6 +104,8 @@ def _number(value: float) -> str:
 
 
 def _unit(name: str) -> tuple[str, str]:
+    if name == "gflop_s":  # all unit: a kernel's operations over its time
+        return "throughput", "GFLOP/s"
     for ending, unit in _UNITS:
         if name.endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)].replace("_", " "), unit

@@ -81,6 +81,9 @@ class ResultView:
     bar: list[Segment]
     summary: str
     explanation: str
+    header: Rows
+    next_task: str
+    next_hint: str
     tasks: list[TaskView]
     how: Rows
     device: Rows
@@ -107,6 +110,8 @@ def view(result: Result, index: int = 0) -> ResultView:
         ("started", _moment(result.started_at)),
         ("duration", f"{result.duration_s:.1f} s"),
     ]
+    # Tasks build on each other, so the first hint of a lab is where to go on.
+    following = next((item for item in result.items if item.status is Status.LOST and item.hint), None)
     return ResultView(
         anchor=anchor,
         student=one_line(result.student, 120) or "your submission",
@@ -118,6 +123,9 @@ def view(result: Result, index: int = 0) -> ResultView:
         bar=bar(result.items),
         summary=summary(result.items),
         explanation=explanation(result.items),
+        header=_header(result),
+        next_task=one_line(following.task, 80) if following else "",
+        next_hint=clean(following.hint).strip() if following else "",
         tasks=[_task(result, task, titles, f"{anchor}-t{number}") for number, task in enumerate(tasks, start=1)],
         how=how,
         device=device_rows(result.device),
@@ -222,6 +230,17 @@ def _item(item: ItemScore) -> ItemView:
         # The number of cases alone repeats what the reason says.
         evidence=[] if set(item.evidence) <= {"cases"} else rows(item.evidence),
     )
+
+
+def _header(result: Result) -> Rows:
+    """Where a score comes from, short enough to stand above it."""
+    gpu = result.device.get("gpu")
+    on = one_line(gpu, 120) if gpu and gpu != "none" else "no GPU: Numba's simulator, speed is pending"
+    return [
+        ("Graded on", on),
+        ("isolation", one_line(result.isolation, 60).partition(":")[0] or "not recorded"),
+        ("on", _moment(result.started_at)),
+    ]
 
 
 def _moment(iso: str) -> str:

@@ -120,6 +120,8 @@ def _placeholders(module: str) -> Any:
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if f"{module}.{name}" in OFFERED:  # `from gpulabs import intrinsics` asks the package first
+            return importlib.import_module(f"{module}.{name}")
         return _NotOffered(f"{module}.{name}")
 
     return __getattr__

@@ -32,6 +32,21 @@ class MemoryDevice(StrEnum):
     CPU = "cpu"
 
 
+class TrainingSet(StrEnum):
+    """What `gpulabs train` trains on."""
+
+    CIFAR10 = "cifar10"
+    DIGITS = "digits"
+
+
+class Precision(StrEnum):
+    """What a network computes in; its weights are float32 in all."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 class Padding(StrEnum):
     """How borders are padded."""
 
@@ -189,6 +204,44 @@ def memory(
     return command.memory(
         batch, precision, optimizer, network, recompute, device.value, measure, memory_limit, figure, as_json
     )
+
+
+@app.command()
+def train(
+    data: Annotated[
+        TrainingSet, typer.Option("--data", metavar="cifar10|digits", help="What to train on.")
+    ] = TrainingSet.CIFAR10,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs in all, those of an earlier run included.")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 128,
+    precision: Annotated[
+        Precision,
+        typer.Option(metavar="float32|bfloat16|float16", help="What the layers compute in; weights are float32."),
+    ] = Precision.FLOAT32,
+    rate: Annotated[float, typer.Option("--learning-rate", min=0.0, help="Of Adam.")] = 1e-3,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="Mirror and shift the images, anew in every epoch.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, orders and dropout.")] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep every epoch there; the same command goes on, also after a crash."),
+    ] = None,
+    tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's logs there.")] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits every time on the same machine.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train the CNN of the labs.
+
+    On a GPU an epoch is one XLA program. Exit code 4: the data set is not here, fetch it with `gpulabs data fetch`.
+    """
+    from gpulabs.commands import train as command
+
+    request = command.Request(
+        data.value, epochs, batch, precision.value, rate, augment, seed, checkpoint, tensorboard, deterministic
+    )
+    return command.train(request, as_json)
 
 
 app.add_typer(bench_app, name="bench")

@@ -72,8 +72,8 @@ def train_digits(
     from gpulabs.data.bundled import digits
 
     split = digits()
-    x, y = split.x_train.reshape(-1, 64).astype(np.float32) / 16, split.y_train
-    x_test = split.x_test.reshape(-1, 64).astype(np.float32) / 16
+    x, x_test = ((one.reshape(-1, 64) / 16).astype(np.float32) for one in (split.x_train, split.x_test))
+    y = split.y_train
     if not 1 <= batch <= len(x):
         raise BadInputError(f"batch {batch}: expected 1 to {len(x)}, the digits to learn from")
     chance = np.random.default_rng(seed)

@@ -11,6 +11,7 @@
     +-- DataError                a data file that is there but damaged
     +-- OutOfMemory              what was tried does not fit into memory; something smaller may
     +-- GraderError              the grader itself failed: points are withheld, never lost
+        +-- BusyError            this machine had too little time or memory left; alone on it, it may do
 
 A message says what was wrong, where, and what to do, in one line. Libraries raise; only the
 command line catches and turns an error into an exit code (`gpulabs.exit_codes`).
@@ -81,3 +82,7 @@ class GraderError(GpulabsError):
     """The grader itself failed: points are withheld, never lost."""
 
     exit_code = ExitCode.GRADER_FAILED
+
+
+class BusyError(GraderError):
+    """This machine had too little time or memory left for a grading; alone on it, it may do."""

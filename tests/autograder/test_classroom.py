@@ -12,7 +12,7 @@ import pytest
 from autograder.classroom import Done, Session, find, grade_all, grade_one, identity, line
 from autograder.result import Result, Status
 from autograder.store import Store
-from gpulabs.errors import BadInputError, GraderError, SubmissionError
+from gpulabs.errors import BadInputError, BusyError, GraderError, SubmissionError
 from tests.autograder.samples import LAB, result
 
 
@@ -180,6 +180,32 @@ def test_a_file_too_large_to_be_a_notebook_is_not_hashed(tmp_path: Path) -> None
         file.truncate(21 * 2**20)
     assert identity(path) == ""
     assert identity(tmp_path / "none.ipynb") == ""
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_who_met_a_busy_machine_is_graded_again_alone(tmp_path: Path, recovers: bool) -> None:
+    running: set[str] = set()
+    beside: dict[str, list[int]] = {}
+
+    def grade(notebook: Path, lab: str, *, student: str, **more: Any) -> Result:
+        running.add(student)
+        beside.setdefault(student, []).append(len(running) - 1)
+        try:
+            if notebook.read_text() == "unlucky" and (len(beside[student]) == 1 or not recovers):
+                raise BusyError("this machine is so busy")
+            return fake_grade(notebook, lab, student=student)
+        finally:
+            running.discard(student)
+
+    entries = find(flat(tmp_path, ada="unlucky", bob="x", cleo="x", dan="x"), LAB)
+    done = {one.result.student: one.result for one in grade_all(entries, Session(LAB, jobs=3, grade=grade))}
+
+    assert sorted(done) == ["ada", "bob", "cleo", "dan"]
+    assert len(beside["ada"]) == 2
+    assert beside["ada"][1] == 0
+    withheld = [item for item in done["ada"].items if item.status is Status.WITHHELD]
+    assert bool(withheld) != recovers
+    assert recovers or withheld[0].reason.startswith("Your points are withheld, not lost: this machine is so busy")
 
 
 def test_what_this_machine_cannot_read_is_withheld(tmp_path: Path) -> None:

@@ -72,6 +72,25 @@ def test_grade_report_export(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("made_up")
+def test_dashboard_and_the_platforms_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flat(tmp_path, ada="1", bob="unreadable")
+    results, class_, table = tmp_path / "results", tmp_path / "class", tmp_path / "grades.csv"
+    run("grade", "lab1", "--submissions", tmp_path, "--out", results)
+    assert run("dashboard", results, "--out", class_) == ExitCode.OK
+    assert "not readable" in (class_ / "index.html").read_text("utf-8")
+    assert sorted(path.name for path in (class_ / "students").glob("*.html")) == ["ada.html", "bob.html"]
+    capsys.readouterr()
+    assert run("export", results, "--to", "canvas", "--out", table) == ExitCode.OK
+    assert "pending or withheld have no grade" in " ".join(capsys.readouterr().err.split())
+    assert run("export", results, "--to", "canvas", "--so-far", "--out", table, "--json") == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["students"] == 2
+    (ada,) = (row for row in csv.DictReader(table.read_text("utf-8").splitlines()) if row["Student"] == "ada")
+    assert (ada["SIS Login ID"], ada["lab1 conv_first"]) == ("ada", "20")
+    assert run("dashboard", results, "--out", class_, "--json") == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["page"].endswith("index.html")
+
+
+@pytest.mark.usefixtures("made_up")
 def test_grade_goes_on_and_regrades_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flat(tmp_path, ada="1")
     command = ("grade", "lab1", "--submissions", tmp_path, "--out", tmp_path / "results")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ def linker(ptx: str, architecture: str) -> tuple[bytes | None, str]:
     if ptx == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
     if ptx == "hang":
-        time.sleep(60)
+        while True:
+            pass
     if ptx == "unknown":
         raise GraderError("no such architecture")
     return (None, "line 3; error : no") if ptx == "bad" else (ptx.encode(), f"log for {architecture}")

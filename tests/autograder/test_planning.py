@@ -10,7 +10,7 @@ from autograder import isolation, planning
 from autograder.evidence import Case, FaultKind
 from autograder.program import program
 from autograder.submission import from_cells
-from gpulabs.errors import GraderError
+from gpulabs.errors import BusyError, GraderError
 
 HEAD = "# task: t\nimport numpy as np\nfrom numba import cuda\n"
 KERNEL = """
@@ -354,3 +354,20 @@ def test_what_a_worker_took_too_much_of_is_told(tmp_path, monkeypatch, how, kind
     assert fault.kind is kind
     assert fault.message.startswith(f"t: the host function {words}")
     assert fault.message.endswith(f"was stopped (case {CASE.id}).")
+
+
+@pytest.mark.parametrize("how", ["starved", "oom"])
+def test_a_busy_machine_takes_no_points(tmp_path, monkeypatch, how):
+    monkeypatch.setattr(isolation, "run", lambda *_, **__: isolation.Ending(how, 137, ""))
+
+    with pytest.raises(BusyError, match="grade fewer submissions at a time"):
+        planning.plan([request(RIGHT)], tmp_path, (7, 5))
+
+
+def test_a_host_function_that_sleeps_for_ever_loses(tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "QUIET_S", 3.0)
+
+    fault = plan_fault(tmp_path, body("    import time\n    time.sleep(10**6)"))
+
+    assert fault.kind is FaultKind.HOST_TIMEOUT
+    assert "neither worked nor ended (case t-exact-0)" in fault.message

@@ -146,3 +146,17 @@ def test_recorded_traces_keep_what_differs_between_launches(tmp_path: Path) -> N
     candidate, baseline = found[1](np.random.default_rng(0), 50)
     assert set(np.unique(candidate)) == {0.5, 1.0, 1.5}
     assert (baseline == 1.0).all()
+
+
+def test_recorded_traces_know_one_baseline_from_another(tmp_path: Path) -> None:
+    """Mixed up, they would look like a machine that is wrong by the ratio of two baselines."""
+    path = tmp_path / "traces.json"
+    traces = [
+        {"workload": "w", "candidate": "c", "baseline": str(ms), "launch": 1, "pairs": [[2.0, ms]] * PAIRS}
+        for ms in (1.0, 8.0)
+    ]
+    path.write_text(json.dumps({"gpu": "NVIDIA Test", "driver": "580", "traces": traces}))
+    found = machines.recorded_traces(path)
+    assert found is not None
+    candidate, baseline = found[1](np.random.default_rng(0), 50)
+    assert (candidate == baseline).all()

@@ -28,7 +28,7 @@ def test_seeds_are_fresh_and_none_is_left_out() -> None:
 
 
 def test_only_wall_time_is_given_more() -> None:
-    assert patient(Limits, 5)(wall_s=10.0, quiet_s=3.0) == Limits(wall_s=50.0, quiet_s=3.0)
+    assert patient(Limits, 5)(own_s=10.0, quiet_s=3.0) == Limits(own_s=50.0, quiet_s=3.0)
 
 
 def result(**statuses: Status) -> Result:

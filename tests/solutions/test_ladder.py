@@ -40,7 +40,10 @@ CASES = {
         (2, 3, 5, 20, 36, 1, 2, 2, "same"),
         (1, 3, 5, 3, 35, 2, 1, 1, "valid"),
     ),
-    "few_channels": ((2, 5, 7, 3, 4, 3, 3, 1, "same"), (1, 7, 6, 3, 40, 3, 3, 2, "same")),
+    "few_channels": (
+        (2, 5, 7, 3, 4, 3, 3, 1, "same"),
+        (1, 12, 36, 3, 40, 3, 3, 1, "valid"),
+    ),
 }
 """n, h, w, c, k, r, s, stride, padding: tiny, so that tails and borders are most of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gpulabs.errors import BadInputError
 from gpulabs.plots.picture import FAINT, MUTED, SERIES, Picture, panels
@@ -24,7 +25,7 @@ def learning_curves(
         raise BadInputError("learning_curves: no runs to draw")
     colours = dict(zip(accuracies, SERIES, strict=False))
     facts = []
-    options = {"width_ratios": (1.7, 1)} if rates else {}
+    options: dict[str, Any] = {"width_ratios": (1.7, 1)} if rates else {}
     with panels(8.4 if rates else 6.4, 3.4, 2 if rates else 1, **options) as (figure, axes):
         for label, runs in accuracies.items():
             epochs = range(1, len(runs[0]) + 1)
@@ -34,7 +35,7 @@ def learning_curves(
             axes[0].plot(epochs, mean, color=colours[label], linewidth=2, label=f"{label}: {mean[-1]:.1f} %")
             facts.append(f"{label}: {mean[-1]:.1f} % after {len(runs[0])} epochs")
         axes[0].set(xlabel="epoch", ylabel="right answers on the test set, %", ylim=(0, 100))
-        axes[0].xaxis.get_major_locator().set_params(integer=True)
+        axes[0].locator_params(axis="x", integer=True)
         axes[0].set_title("Learning")
         axes[0].legend(frameon=False, loc="lower right", fontsize=8)
         if rates:

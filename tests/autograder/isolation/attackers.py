@@ -35,7 +35,7 @@ def attack(tier: str, folder: Path, code: str, /, extra: tuple[Path, ...] = (), 
     """Runs code in a tier; returns how it ended and what it said."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-I", "-S", "-c", PRELUDE + textwrap.dedent(code)]
-    bounds = Limits(**({"wall_s": 10.0, "quiet_s": 10.0} | limits))  # type: ignore[arg-type]
+    bounds = Limits(**({"own_s": 10.0, "quiet_s": 10.0} | limits))  # type: ignore[arg-type]
     ending = run_in(TIERS[tier], command, folder, bounds, extra=extra)
     return ending, ending.output[:2000].decode("utf-8", "replace")
 

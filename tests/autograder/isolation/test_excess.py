@@ -40,7 +40,7 @@ def test_very_many_processes_are_stopped(behind, tmp_path):
         time.sleep(60)
         """,
         processes=30,
-        wall_s=2.0,
+        own_s=2.0,
     )
     assert ending.how == "processes" or (ending.how == "late" and said == "refused\n")
     assert gone(str(tmp_path))
@@ -227,7 +227,7 @@ def test_nothing_stays_when_it_is_stopped(behind, tier, tmp_path):
             os.setsid()
         time.sleep(60)
         """,
-        wall_s=0.4,
+        own_s=0.4,
     )
     assert ending.how == "late"
     assert gone(str(tmp_path))

@@ -96,7 +96,7 @@ def test_a_launcher_that_fails_starts_no_worker(monkeypatch, tmp_path):
     monkeypatch.setattr(probe.landlock, "version", lambda: 1)
     broken_rules = landlock.Ruleset(1 << 60, 0, 0, 8, ())  # rights that no kernel knows
     monkeypatch.setattr(landlock, "ruleset", lambda *_: broken_rules)
-    ending = isolation.run_in(TIERS["bare"], ["/bin/echo", "started"], tmp_path, isolation.Limits(wall_s=10))
+    ending = isolation.run_in(TIERS["bare"], ["/bin/echo", "started"], tmp_path, isolation.Limits(own_s=10))
     assert (ending.status, ending.output) == (launcher.FAILED, b"")
     assert "isolation failed" in ending.stderr
 

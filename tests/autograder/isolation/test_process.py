@@ -26,7 +26,7 @@ def worker(tmp_path, each_tier):
         (code / "attacker.py").write_text("import sys, pathlib, time\nfolder = pathlib.Path(sys.argv[1])\n" + text)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        bounds = Limits(**({"wall_s": 20.0} | limits))
+        bounds = Limits(**({"own_s": 20.0} | limits))
         ending = isolation.run(
             "attacker",
             folder,
@@ -57,16 +57,66 @@ def test_a_signal_is_told_as_a_shell_does(worker):
     assert (ending.how, ending.status) == ("failed", 137)
 
 
-def test_wall_time_is_limited(worker):
+def test_time_is_limited(worker):
     started = time.monotonic()
-    ending, _ = worker("time.sleep(60)", wall_s=0.5)
+    ending, _ = worker("time.sleep(60)", own_s=0.5)
     assert ending.how == "late"
     assert time.monotonic() - started < 10
 
 
-def test_silence_is_limited(worker):
-    ending, _ = worker("time.sleep(60)", quiet_s=0.5)
-    assert ending.how == "quiet"
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("time.sleep(60)", "idle"),
+        ("import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()", "idle"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "idle"),
+        ("while True: pass", "quiet"),
+    ],
+)
+def test_silence_is_limited(worker, text, how):
+    ending, _ = worker(text, quiet_s=0.5)
+    assert ending.how == how
+
+
+HOGS = 4
+ALONG_WITH_HOGS = """
+end = time.process_time() + 0.6
+while time.process_time() < end: pass
+(folder / 'said').write_text('fine')
+"""
+
+
+@pytest.mark.skipif(not shutil.which("taskset"), reason="no taskset, which chooses a core")
+def test_a_busy_machine_takes_nothing_away(worker, monkeypatch):
+    """0.6 s of work where four others want the same core: 3 s by the clock on the wall."""
+    core, line = str(max(os.sched_getaffinity(0))), process.launch_line
+    monkeypatch.setattr(process, "launch_line", lambda *given: ["taskset", "-c", core, *line(*given)])
+    loop = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
+    hogs = [subprocess.Popen(["taskset", "-c", core, sys.executable, "-I", "-S", "-c", loop]) for _ in range(HOGS)]
+    try:
+        started = time.monotonic()
+        ending, said = worker(ALONG_WITH_HOGS, own_s=1.6, quiet_s=1.3)
+        took = time.monotonic() - started
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    assert (ending.how, said) == ("done", "fine")
+    assert took > 1.6, "the machine was not busy: this test showed nothing"
+
+
+def test_a_machine_that_is_too_busy_is_told(worker, monkeypatch):
+    monkeypatch.setattr(process.watch.Watch, "cpu_s", lambda watched: 0.0)
+    monkeypatch.setattr(process.watch.Watch, "wants_more", lambda watched: True)
+    ending, _ = worker("time.sleep(60)", own_s=0.3, patience_s=0.6)
+    assert ending.how == "starved"
+
+
+def test_whom_linux_ended_for_memory_is_told(worker, monkeypatch):
+    counts = iter([3, 4])
+    monkeypatch.setattr(process.watch, "ended_for_memory", lambda: next(counts))
+    ending, _ = worker("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert ending.how == "oom"
 
 
 def test_signs_of_progress_break_the_silence(worker, tmp_path):

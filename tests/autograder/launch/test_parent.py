@@ -17,7 +17,7 @@ from autograder import ladder
 from autograder.evidence import Case, FaultKind, Kernel, Measurement, Plan, PlanSet, decode
 from autograder.launch import RaceSpec, measure, parent
 from autograder.launch.parent import Command
-from gpulabs.errors import GraderError
+from gpulabs.errors import BusyError, GraderError
 
 CHILD = Path(__file__).with_name("fake_gpu.py")
 CASE = Case("t-exact-0", "t", "exact", "f", (2, 4, 5, 2), (2, 3, 2, 3))
@@ -170,3 +170,13 @@ def test_kernel_that_was_not_assembled_is_a_fault(tmp_path: Path) -> None:
     plans: tuple[Plan, ...] = (plan,)
     measured = measure(PlanSet("t", kernels, plans), {}, [CASE], tmp_path, tmp_path, command=command)
     assert [outcome.fault and outcome.fault.kind for outcome in measured.outcomes] == [FaultKind.DOES_NOT_COMPILE]
+
+
+def test_a_child_that_a_busy_machine_keeps_waiting_is_no_endless_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parent, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(parent.watch, "effort_of", lambda pid: (0.0, True))
+
+    with pytest.raises(BusyError, match="so busy"):
+        run(tmp_path, ["endless"], timeout_s=0.3)

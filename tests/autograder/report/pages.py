@@ -30,7 +30,8 @@ const lost = [];
 const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walk.nextNode()) {
   const element = walk.currentNode.parentElement;
-  if (!walk.currentNode.data.trim() || element.closest("style, .sr, .defs, .board thead, .task-name")) continue;
+  if (!walk.currentNode.data.trim()) continue;
+  if (element.closest("style, script, option, .sr, .defs, .board thead, .task-name")) continue;
   const range = document.createRange();
   range.selectNodeContents(walk.currentNode);
   const box = range.getBoundingClientRect();

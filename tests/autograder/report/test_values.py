@@ -11,6 +11,7 @@ from autograder.report.values import device_rows, points, rows, show
     ("values", "expected"),
     [
         ({"time_ms": 0.41239}, [("time", "0.4124 ms")]),
+        ({"gflop_s": 3217.0}, [("throughput", "3217 GFLOP/s")]),
         ({"bandwidth_gb_s": 3350.0}, [("bandwidth", "3350 GB/s")]),
         ({"wrong_outputs": 1234567}, [("wrong outputs", "1,234,567")]),
         ({"gpu": {"memory_bytes": 1024, "name": "H100"}}, [("gpu memory", "1,024 bytes"), ("gpu name", "H100")]),

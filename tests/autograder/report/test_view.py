@@ -76,3 +76,15 @@ def test_what_is_no_png_is_left_out(image: str) -> None:
 def test_titles_come_from_the_rubric_and_an_unknown_lab_still_shows() -> None:
     assert view(result()).tasks[0].title == "A first kernel: one thread, one output"
     assert view(replace(result(), lab="lab9_x")).tasks[0].title == "conv_first"
+
+
+def test_a_report_begins_with_where_it_was_graded_and_how_to_go_on() -> None:
+    lost = {"conv_strided": Status.LOST, "roofline": Status.LOST}
+    made = result(statuses=lost, device={"gpu": "NVIDIA H200"})
+    shown = view(replace(made, items=(replace(made.items[0], hint="of a point that is earned"), *made.items[1:])))
+    assert shown.header == [("Graded on", "NVIDIA H200"), ("isolation", "strong"), ("on", "2026-11-24 22:00 UTC")]
+    assert (shown.next_task, shown.next_hint[:5]) == ("conv_strided", "A tap")
+    without = view(result(isolation=""))
+    assert without.header[0] == ("Graded on", "no GPU: Numba's simulator, speed is pending")
+    assert without.header[1] == ("isolation", "not recorded")
+    assert (without.next_task, without.next_hint) == ("", "")

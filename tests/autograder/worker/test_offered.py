@@ -18,6 +18,8 @@ from gpulabs.intrinsics import load4
 from gpulabs.access import BANKS
 from gpulabs.occupancy import LIMITS
 import gpulabs.roofline
+from gpulabs import intrinsics, occupancy as limits
+assert callable(intrinsics.load4) and limits.LIMITS is LIMITS
 assert output_shape((1, 4, 4, 2), (3, 3, 2, 5)) == (1, 2, 2, 5)
 assert LIMITS["T4"]["warps_per_sm"] == BANKS
 assert gpulabs.roofline.known_roof("NVIDIA H100").peak_gflops > 0
@@ -29,7 +31,7 @@ ANSWERS = {
     "from gpulabs.occupancy import occupancy": "occupancy(32, 32, 0, {})",
     "from gpulabs.plots import occupancy_bars": "occupancy_bars({}, {}, '')",
     "from gpulabs.plots.bars import blocks_by_limit": "blocks_by_limit(1, 1, 1, {})",
-    "from autograder.formulas import ANSWERS": "ANSWERS['banks']",
+    "from autograder.questions import ALL": "ALL['banks']",
     "import autograder.cases, autograder": "autograder.cases.answer(1)",
     "from gpulabs import check": "check('conv_first')",
     "import importlib": "importlib.import_module('gpulabs.access').bank_passes([1])",
@@ -68,9 +70,10 @@ def test_no_offered_name_answers_a_task() -> None:
     """A function that the grader's own answers use is an answer, whatever it is called."""
     import importlib
 
-    from autograder import cases, formulas
+    from autograder.questions import ALL
 
-    graded = {value for module in (cases, formulas) for value in vars(module).values() if callable(value)}
+    modules = {sys.modules[question.draw.__module__] for question in ALL.values()}
+    graded = {value for module in modules for value in vars(module).values() if callable(value)}
     graded |= {vars(importlib.import_module("gpulabs.convolution"))[name] for name in ("flops", "min_bytes")}
     for module, names in OFFERED.items():
         space = vars(importlib.import_module(module))

@@ -2,7 +2,7 @@
 # attack: fork bombs
 # defence: time limits, a limit on processes, and an end for all of them when the worker ends
 # loses: everything
-# says: did not end|gave no sign|endless
+# says: did not end|gave no sign|endless|neither worked nor ended
 # world: processes
 
 # %% task: launch_config

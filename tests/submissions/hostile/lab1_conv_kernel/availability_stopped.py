@@ -2,7 +2,7 @@
 # attack: endless loops on the host
 # defence: silence ends what ignores signals
 # loses: everything
-# says: no sign|did not end
+# says: no sign|did not end|neither worked nor ended
 
 # %% task: launch_config
 import os

