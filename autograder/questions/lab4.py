@@ -144,7 +144,7 @@ def _side(ranked: Sequence[float], edge: float) -> str:
 
 def _beyond(count: int, rank: int) -> float:
     """How probable it is that the median lies below the value of this rank, from 1."""
-    return float(sum(math.comb(count, heads) for heads in range(min(rank, count + 1)))) / 2**count
+    return float(sum(math.comb(count, heads) for heads in range(min(rank, count + 1))) / 2**count)
 
 
 # A model of the step ---------------------------------------------------------------------------------------------
