@@ -216,9 +216,10 @@ def _slip_of_rate(batch: int, rate: float, right: float, log: Log) -> str:
 
 
 def rising(device: RecordedSteps) -> bool:
-    """Whether a recording's throughput never falls by more than noise: then a search with few tries finds its knee."""
+    """Whether a recording has every batch and its throughput never falls but by noise: a search then finds its knee."""
     rates = [device.images_per_s(batch) for batch in device.batches]
-    return len(rates) >= 8 and all(after >= 0.97 * before for before, after in itertools.pairwise(rates))
+    whole = len(rates) >= 8 and device.batches == POWERS[: len(rates)]
+    return whole and all(after >= 0.97 * before for before, after in itertools.pairwise(rates))
 
 
 def _draw_choice(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 
 import pytest
 
@@ -164,6 +165,17 @@ def test_a_worker_that_reads_no_answers_is_ended(monkeypatch):
 def test_a_rigs_work_is_not_on_the_workers_clock():
     served = desk(ONE)
     talk(served, OPEN, call("slow", 0.2), call("add", 1), CLOSE)
+    assert 0.2 <= served.taken_s() < 0.4
+
+
+def test_nor_is_what_it_takes_to_tell_its_facts():
+    class Slow(Counter):
+        def facts(self):
+            time.sleep(0.2)
+            return {}
+
+    served = desk(ONE, build=lambda setting: Slow())
+    talk(served, OPEN, CLOSE)
     assert 0.2 <= served.taken_s() < 0.4
 
 
