@@ -147,8 +147,11 @@ def show(payload: dict[str, Any], predictions: list[Prediction]) -> None:
         ]
         terminal.print_table(("part", "in all, MiB", "at the peak, MiB", "share"), rows, right=(1, 2, 3))
     else:
-        columns = ("precision", "batch", *(f"{part}, MiB" for part in PARTS), "predicted", "measured", "off by")
-        terminal.print_table(columns, [cells(row) for row in payload["rows"]], right=range(1, len(columns)))
+        print("MiB at the peak")
+        beside = ("measured", "off by") if any(row["measured_bytes"] for row in payload["rows"]) else ()
+        columns = ("precision", "batch", *PARTS, "predicted", *beside)
+        rows = [cells(row)[: len(columns)] for row in payload["rows"]]
+        terminal.print_table(columns, rows, right=range(1, len(columns)))
     for row in payload["rows"] if len(predictions) == 1 else []:
         print(f"predicted peak: {row['peak_bytes'] / MIB:,.1f} MiB")
         if row["measured_bytes"]:
