@@ -38,7 +38,13 @@ RELEASE = ("README.md", "LICENSE", "MANIFEST.json", "student-guide.md", "labs/*/
 """What a release holds; one folder above all may be there, as in its archive."""
 WHEEL = (
     *("gpulabs/**.py", "gpulabs/py.typed", "gpulabs/_labs/README.md", "gpulabs/_labs/*/*.ipynb"),
-    *("gpulabs/recorded/*.json", "autograder/**.py", "autograder/ladder/*.ptx", "autograder/ladder/*.json"),
+    *(
+        "gpulabs/recorded/*.json",
+        "gpulabs/recorded/step_times/*.json",
+        "autograder/**.py",
+        "autograder/ladder/*.ptx",
+        "autograder/ladder/*.json",
+    ),
     *("autograder/rubrics/*.toml", "autograder/report/templates/*.css", "autograder/report/templates/*.jinja"),
     *("autograder/report/templates/*.js", "gpulabs-*.dist-info/**"),
 )

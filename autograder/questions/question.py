@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LARGEST = 2**63
 """Of numbers that come back: Python's whole numbers have no end, and printing them takes as long."""
 _LONG = 4  # axes of an array; longer ones are lists
+_ENDLESS = 12  # measured numbers that anyone reads
 _RELATIVE = 1e-6  # one multiplication and a minimum in float64, or in float32
 
 Draw = Callable[[np.random.Generator, int, "CaseSpec"], tuple[Any, ...]]
@@ -94,6 +95,8 @@ def _argument(argument: Any) -> str:
     if isinstance(argument, dict):
         return f"dict({', '.join(f'{name}={value}' for name, value in argument.items())})"
     if isinstance(argument, list | tuple):
+        if len(argument) > _ENDLESS and any(type(one) is float for one in argument):
+            return f"[{', '.join(map(str, argument[:3]))} ... {len(argument)} numbers]"
         left, right = "[]" if len(argument) > _LONG else "()"
         return f"{left}{', '.join(map(str, argument))}{right}"
     return str(argument)

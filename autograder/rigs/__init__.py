@@ -1,6 +1,7 @@
 """What answers the calls of student functions that are given callables: `rig` says what a rig is, `desk` serves it."""
 
 from autograder.rigs.desk import Desk, Place, Turn
+from autograder.rigs.measuring import BatchRig, DeviceRig
 from autograder.rigs.rig import MAX_CALLS, Call, Log, Rig, Setting
 
-__all__ = ["MAX_CALLS", "Call", "Desk", "Log", "Place", "Rig", "Setting", "Turn"]
+__all__ = ["MAX_CALLS", "BatchRig", "Call", "Desk", "DeviceRig", "Log", "Place", "Rig", "Setting", "Turn"]

@@ -203,7 +203,7 @@ class Desk:
         self._open, session.closed = "", True
         if session.rig is not None and not session.failure:
             try:
-                session.facts = session.rig.facts()
+                session.facts = self._timed(session.rig.facts)
             except Exception as error:
                 _failed(session, error)
 

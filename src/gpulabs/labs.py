@@ -44,7 +44,12 @@ LABS = (
         ready=True,
     ),
     Lab("lab3_conv_layer", "A layer that learns", "gradient kernels, a Keras layer with a custom gradient"),
-    Lab("lab4_batch_size", "The batch size", "a throughput meter, a model of time per step, a choice"),
+    Lab(
+        "lab4_batch_size",
+        "The batch size",
+        "a throughput meter, a model of time per step, a choice, a learning rate for it",
+        ready=True,
+    ),
     Lab("lab5_memory", "Memory", "a model of training memory, mixed precision, recomputation"),
     Lab(
         "lab6_cifar10_cnn",

@@ -55,13 +55,14 @@ class Session:
 _sessions: list[Session] = []  # the one of this kernel, last
 
 
-def setup(lab: str) -> Session:
+def setup(lab: str, *, kernels: bool = True) -> Session:
     """Prepares the notebook: on the GPU where there is one, in Numba's simulator elsewhere.
 
     Run it first: Numba looks for its simulator once, when it is imported.
 
     Args:
         lab: The lab, by id or short name, e.g. `lab1`.
+        kernels: Whether the lab writes kernels; others measure on the CPU where there is no GPU, and say so.
 
     Returns:
         The session; `session.size(gpu=..., simulator=...)` picks sizes.
@@ -82,6 +83,11 @@ def setup(lab: str) -> Session:
         name = ""
     if name:
         print(f"{lab} runs on your {name}, with real sizes.")
+    elif not kernels:
+        print(
+            f"{lab} runs on this machine's CPU, because it has no CUDA GPU; a small network stands in for the real\n"
+            "one. What you measure are CPU results. For a GPU: on Colab, Runtime > Change runtime type > GPU."
+        )
     else:
         _mend_simulator()
         print(

@@ -16,6 +16,7 @@ from autograder.result import Status
 ROOT = Path(__file__).parents[2]
 CORRECT = sorted((ROOT / "tests" / "submissions" / "correct").glob("lab*/*.py"))
 WRONG = sorted((ROOT / "tests" / "submissions" / "wrong").glob("lab*/*.py"))
+RIGS = sorted((ROOT / "tests" / "submissions" / "hostile").glob("lab4*/*.py"))  # those of Lab 1: test_hostile.py
 
 
 def graded(example, tmp_path, device):
@@ -60,7 +61,7 @@ def assert_loses(example, tmp_path, device):
     named = f"{header(example, 'loses')} {header(example, 'loses on gpu') if device == 'gpu' else ''}".split()
     expected = {f"{item.task}.{item.item}" for item in result.items} if named == ["everything"] else set(named)
     assert lost == expected - waits, explain(result)
-    reasons = "\n".join(item.reason for item in result.items if item.status is Status.LOST)
+    reasons = "\n".join(f"{item.reason} {item.hint}" for item in result.items if item.status is Status.LOST)
     assert not lost or re.search(header(example, "says"), reasons), explain(result)
 
 
@@ -71,6 +72,11 @@ def test_a_right_submission_earns_everything(example, tmp_path):
 
 @pytest.mark.parametrize("example", WRONG, ids=name)
 def test_a_wrong_submission_loses_exactly_the_named_points(example, tmp_path):
+    assert_loses(example, tmp_path, "simulator")
+
+
+@pytest.mark.parametrize("example", RIGS, ids=name)
+def test_whoever_attacks_a_rig_gets_what_its_header_says(example, tmp_path):
     assert_loses(example, tmp_path, "simulator")
 
 
@@ -96,7 +102,13 @@ def test_a_wrong_submission_loses_exactly_the_named_points_on_a_gpu(example, tmp
 
 
 @pytest.mark.parametrize(
-    ("lab", "right", "wrong"), [("lab1_conv_kernel", 8, 12), ("lab2_fast_conv", 12, 40), ("lab6_cifar10_cnn", 6, 17)]
+    ("lab", "right", "wrong"),
+    [
+        ("lab1_conv_kernel", 8, 12),
+        ("lab2_fast_conv", 12, 40),
+        ("lab4_batch_size", 5, 25),
+        ("lab6_cifar10_cnn", 6, 17),
+    ],
 )
 def test_the_corpus_is_large_enough(lab, right, wrong):
     assert sum(example.parent.name == lab for example in CORRECT) >= right

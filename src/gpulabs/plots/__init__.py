@@ -5,6 +5,8 @@ from gpulabs.plots.bars import ladder_bars, occupancy_bars
 from gpulabs.plots.blocking import register_map
 from gpulabs.plots.confusion import confused_pairs, confusion_map
 from gpulabs.plots.image_rows import image_rows
+from gpulabs.plots.learning import learning_curves
+from gpulabs.plots.measuring import busy_lanes, launch_timeline, throughput_knee, trace_plot
 from gpulabs.plots.memory import memory_bars
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
@@ -21,6 +23,7 @@ __all__ = [
     "accuracy_race",
     "bank_map",
     "block_map",
+    "busy_lanes",
     "confused_pairs",
     "confusion_map",
     "feed_timeline",
@@ -29,6 +32,8 @@ __all__ = [
     "halo_map",
     "image_rows",
     "ladder_bars",
+    "launch_timeline",
+    "learning_curves",
     "memory_bars",
     "occupancy_bars",
     "rate_curves",
@@ -36,6 +41,8 @@ __all__ = [
     "roofline",
     "thread_map",
     "throughput_curve",
+    "throughput_knee",
+    "trace_plot",
     "training_curves",
     "window_map",
 ]

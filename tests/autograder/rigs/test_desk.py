@@ -235,6 +235,17 @@ def test_live_measurements_of_two_gradings_take_turns(tmp_path, monkeypatch):
     assert [len(served.log(ONE.id).calls) for served in desks] == [1, 1]
 
 
+def test_nor_is_what_it_takes_to_tell_its_facts():
+    class Slow(Counter):
+        def facts(self):
+            time.sleep(0.2)
+            return {}
+
+    served = desk(ONE, build=lambda setting: Slow())
+    talk(served, OPEN, CLOSE)
+    assert 0.2 <= served.taken_s() < 0.4
+
+
 def test_no_rig_no_log():
     assert desk(ONE).log(ONE.id) == Log()
 

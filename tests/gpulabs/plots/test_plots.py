@@ -10,19 +10,35 @@ from gpulabs.plots import (
     access_map,
     bank_map,
     block_map,
+    busy_lanes,
     filtered_photographs,
     halo_map,
     image_rows,
     ladder_bars,
+    launch_timeline,
+    learning_curves,
     occupancy_bars,
     register_map,
     roofline,
     thread_map,
+    throughput_knee,
+    trace_plot,
     window_map,
 )
 from gpulabs.roofline import Roof
+from gpulabs.toy_device import Character, ToyDevice
 
 ROOF = Roof(100, 20, "toy")
+
+
+def ran(steps):
+    device = ToyDevice(Character(5.0))
+    for _ in range(steps):
+        device.step()
+    device.synchronize()
+    return device
+
+
 PICTURES = {
     "blocks": lambda: block_map(5, 3, (4, 2)),
     "many blocks": lambda: block_map(640, 427, (32, 8)),
@@ -40,6 +56,12 @@ PICTURES = {
     "empty ladder": lambda: ladder_bars({}),
     "image rows": lambda: image_rows({"cats": np.zeros((2, 3, 3, 3)), "one": np.zeros((1, 3, 3), np.uint8)}, "Rows"),
     "an empty row": lambda: image_rows({"cats": np.zeros((0, 3, 3, 3))}),
+    "timeline": lambda: launch_timeline(ran(3)),
+    "trace": lambda: trace_plot([1.0, 2.0, 9.0], {"median": 2.0, "mean": 4.0}, (1.5, 2.5)),
+    "knee": lambda: throughput_knee({1: 10.0, 2: 18.0, 4: 30.0}, (90.0, 10.0), "toy", {1: 0.5, 2: 0.9, 4: 1.0}),
+    "throughput alone": lambda: throughput_knee({1: 10.0}),
+    "busy": lambda: busy_lanes({"small": [(0, 1, 0.1)], "large": [(0, 2, 0.9)]}, 2),
+    "learning": lambda: learning_curves({"a": [[0.1, 0.9], [0.2, 0.8]]}, {"a": [0.1, 0.2], "other": [0.3]}),
     "one window": lambda: window_map(1, 1, (3, 3), 1, "same"),
 }
 

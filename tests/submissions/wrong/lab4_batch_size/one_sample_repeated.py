@@ -1,0 +1,17 @@
+# One sample, thirty times.
+# loses: time_steps.samples
+# says: 1 of them different|median
+
+# %% task: time_steps
+def time_steps(step, synchronize, clock):
+    def seconds(steps):
+        start = clock()
+        for _ in range(steps):
+            step()
+        synchronize()
+        return (clock() - start) / steps
+
+
+    seconds(10)
+    steps = max(1, round(0.03 / seconds(1)))
+    return [1000 * seconds(steps)] * 30
