@@ -98,7 +98,7 @@ HOSTILE = {
     "takes the answer away": (
         "def f(add, fit, slow):\n"
         "    threading.Thread(target=lambda: os.read(line._answers, 9), daemon=True).start()\n"
-        "    time.sleep(0.1)\n    return add(1)\n",
+        "    time.sleep(0.6)\n    return add(1)\n",
         "",
     ),
     "writes at import": (
