@@ -92,7 +92,9 @@ def test_a_busy_machine_takes_nothing_away(worker, monkeypatch):
     core, line = str(max(os.sched_getaffinity(0))), process.launch_line
     monkeypatch.setattr(process, "launch_line", lambda *given: ["taskset", "-c", core, *line(*given)])
     loop = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
-    hogs = [subprocess.Popen(["taskset", "-c", core, sys.executable, "-I", "-S", "-c", loop]) for _ in range(HOGS)]
+    command = ["taskset", "-c", core, sys.executable, "-I", "-S", "-c", loop]
+    # Sessions of their own: Linux may share a core out by session first, and the worker has one.
+    hogs = [subprocess.Popen(command, start_new_session=True) for _ in range(HOGS)]
     try:
         started = time.monotonic()
         ending, said = worker(ALONG_WITH_HOGS, own_s=1.6, quiet_s=1.3)
