@@ -1,12 +1,14 @@
 """Grades a made-up class with the real command and records time, memory, and that nothing is lost.
 
     PYTHONPATH=src:. python -m benchmarks.class_run --out benchmarks/results/class_cpu.json --count 300 --cores 2
-    PYTHONPATH=src:. python -m benchmarks.class_run --out benchmarks/results/class_killed.json --count 40 --kills 20
+    PYTHONPATH=src:. python -m benchmarks.class_run --out benchmarks/results/class_killed.json --count 40 --kills 20 \
+        --slurm
     PYTHONPATH=src:. python -m benchmarks.class_run --out benchmarks/results/class_gpu.json --count 100 --jobs 8
 
 With `--kills` the class is graded twice: undisturbed, and by a run that is killed (SIGKILL, all its processes) at
-random moments and started again as often. Both tables must be the same, verdict by verdict, and nothing may be
-graded twice. The exit status is the number of surprises.
+random moments and started again as often; with `--slurm` once more, as jobs of a Slurm of this machine's own. All
+tables must be the same, verdict by verdict, and nothing may be graded twice. The exit status is the number of
+surprises.
 
 The record of 300 wants a quiet machine and an hour or two of it. Look at `uptime` before: the load average is in the
 record, and above 2 its times say little. `--most-s 3000` stops in time and records what is graded. Smaller runs are
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
+import itertools
 import os
 import random
 import signal
@@ -68,6 +70,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--cores", type=int, help="use so many cores of this machine")
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--slurm", action="store_true", help="grade the class on a small Slurm, too")
     parser.add_argument("--most-s", type=float, default=1e9, help="then stop, and record what is graded")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -83,14 +86,25 @@ def main() -> int:
         if not results:
             return 100
         found = summary(made, results, run)
+        found |= {"cores": len(os.sched_getaffinity(0)), "jobs": options.jobs, "seed": options.seed}
+        _write(options.out, found)
         if options.kills:
             found["killed"] = killed(work, options, run.seconds, results)
-    arguments = " ".join(sys.argv[1:])
-    found |= {"cores": len(os.sched_getaffinity(0)), "jobs": options.jobs, "seed": options.seed}
-    record.write(options.out, record.record("class_run", COMMAND.format(arguments), found))
+            _write(options.out, found)
+        if options.slurm:
+            found["slurm"] = on_slurm(work, options, results)
+            _write(options.out, found)
     _print(found)
-    surprises = found["surprises"] + found.get("killed", {}).get("surprises", [])
-    return min(len(surprises), 100)
+    return min(len(_surprises(found)), 100)
+
+
+def _write(out: Path, found: dict[str, Any]) -> None:
+    record.write(out, record.record("class_run", COMMAND.format(" ".join(sys.argv[1:])), found))
+
+
+def _surprises(found: dict[str, Any]) -> list[str]:
+    parts = (found, found.get("killed", {}), found.get("slurm", {}))
+    return [text for part in parts for text in part.get("surprises", [])]
 
 
 def command(work: Path, out: str, options: argparse.Namespace) -> list[str]:
@@ -100,13 +114,20 @@ def command(work: Path, out: str, options: argparse.Namespace) -> list[str]:
     return line + (["--jobs", str(options.jobs)] if options.jobs else [])
 
 
-def grade(work: Path, out: str, options: argparse.Namespace, kill_after_s: float) -> Run:
+def grade(
+    work: Path, out: str, options: argparse.Namespace, kill_after_s: float = 1e9, more: Sequence[str] = ()
+) -> Run:
     """Runs the command to its end, or kills it, and watches its memory."""
     run, began = Run(), time.monotonic()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)}
     with (work / "log.txt").open("ab") as log:
         process = subprocess.Popen(
-            command(work, out, options), stdout=log, stderr=log, env=environment, cwd=work, start_new_session=True
+            [*command(work, out, options), *more],
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=work,
+            start_new_session=True,
         )
         try:
             while True:
@@ -225,23 +246,45 @@ def killed(work: Path, options: argparse.Namespace, usual_s: float, undisturbed:
         left += grade(work, "killed", options, moments[-1]).left
         graded.append(len(list((work / "killed").glob(f"{LAB}/*.json"))))
         print(f"killed after {moments[-1]} s: {graded[-1]} are graded", file=sys.stderr)
-    last = grade(work, "killed", options, 1e9)
-    store = Store(work / "killed")
+    left += grade(work, "killed", options).left
+    about = {"kills": options.kills, "after_s": moments, "graded_at_each": graded}
+    return about | compared(work / "killed", undisturbed, left)
+
+
+SLURM = ("--executor", "slurm", "--jobs", "2", "--sbatch", "cpus-per-task=1")
+"""Two jobs at a time, a core each; Slurm believes that there is a GPU for each, too."""
+
+
+def on_slurm(work: Path, options: argparse.Namespace, undisturbed: Sequence[Result]) -> dict[str, Any]:
+    """Grades the class again as jobs of real daemons on this machine, and compares."""
+    from tests.autograder import small_cluster
+
+    with small_cluster.running(work / "cluster") as cluster:
+        run = grade(work, "slurm", options, more=SLURM)
+        left = [str(each) for each in small_cluster.job_processes(cluster.folder)]
+    about = {"options": " ".join(SLURM), "seconds": round(run.seconds, 1), "exit_status": run.status}
+    return about | compared(work / "slurm", undisturbed, left + run.left)
+
+
+def compared(out: Path, undisturbed: Sequence[Result], left: Sequence[str]) -> dict[str, Any]:
+    """Holds a results folder against the undisturbed one, verdict by verdict."""
+    store = Store(out)
     one, other = table(undisturbed), table(store.newest_of_all(LAB))
-    surprises = [f"{student}: another verdict" for student in one if one[student] != other.get(student)]
-    surprises += [f"left behind: {words}" for words in left + last.left]
+    surprises = [f"{student}: {difference(one[student], other.get(student))}" for student in one]
+    surprises = [text for text in surprises if not text.endswith(": ")]
+    surprises += [f"left behind: {words}" for words in left]
     twice = [student for student in other if len(store.history(LAB, student)) > 1]
     surprises += [f"{student}: graded twice" for student in twice]
-    surprises += [f"half-written: {path.name}" for path in (work / "killed").rglob("*.tmp")]
-    (work / "verdicts.json").write_text(json.dumps([one, other]))
-    return {
-        "kills": options.kills,
-        "after_s": moments,
-        "graded_at_each": graded,
-        "same_table": one == other,
-        "graded_twice": len(twice),
-        "surprises": surprises,
-    }
+    surprises += [f"half-written: {path.name}" for path in out.rglob("*.tmp")]
+    return {"same_table": one == other, "graded_twice": len(twice), "surprises": surprises}
+
+
+def difference(one: Sequence[Any], other: Sequence[Any] | None) -> str:
+    """The first verdict in which two gradings of a student differ, or nothing."""
+    if other is None:
+        return "lost"
+    pairs = itertools.zip_longest(one, other)
+    return next((f"{left} in one, {right} in the other" for left, right in pairs if left != right), "")
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -253,11 +296,11 @@ def _print(found: dict[str, Any]) -> None:
         f"{found['seconds_a_submission']} s each; start to verdict {verdict['median']} s (median), "
         f"{verdict['p90']} s (90 %), {verdict['most']} s (most); {found['peak_memory_gb']} GB"
     )
-    if killed := found.get("killed"):
-        print(
-            f"killed {killed['kills']} times: same table {killed['same_table']}, {killed['graded_twice']} graded twice"
-        )
-    for each in found["surprises"] + found.get("killed", {}).get("surprises", []):
+    if again := found.get("killed"):
+        print(f"killed {again['kills']} times: same table {again['same_table']}, {again['graded_twice']} graded twice")
+    if again := found.get("slurm"):
+        print(f"on Slurm: same table {again['same_table']}, {again['graded_twice']} graded twice")
+    for each in _surprises(found):
         print(f"surprise: {each}")
 
 
