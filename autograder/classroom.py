@@ -110,10 +110,10 @@ def grade_all(
     """
     todo: list[Entry] = []
     for entry in entries:
-        kept = None if session.again else _kept(entry, session)
-        if kept is not None:
+        earlier = None if session.again else kept(entry, session)
+        if earlier is not None:
             session.finished += 1
-            yield Done(kept, kept=True)
+            yield Done(earlier, kept=True)
         else:
             todo.append(entry)
     if session.elsewhere:
@@ -252,7 +252,7 @@ def _grader(session: Session) -> Grade:
     return path.grade
 
 
-def _kept(entry: Entry, session: Session) -> Result | None:
+def kept(entry: Entry, session: Session) -> Result | None:
     """What the store has of this very hand-in, if there is nothing left to find out about it."""
     if session.store is None:
         return None

@@ -4,10 +4,12 @@
     <student>.ipynb, <lab>_<student>.zip                                     one file a student; `gpulabs submit`
     doejane_12345_67890_lab1.ipynb, doejane_LATE_12345_...                   Canvas' "download submissions"
     Jane Doe_12345_assignsubmission_file_/lab1.ipynb, the same in one name   Moodle's "download all submissions"
+    Lab 1_jdoe_attempt_2026-11-20-23-58-07_lab1.ipynb                        Blackboard's "assignment file download"
 
-The last three may lie in a folder or in a zip. The student is named by the place, never by the content. A student of
+The last four may lie in a folder or in a zip. The student is named by the place, never by the content. A student of
 Canvas is `doejane_12345`, one of Moodle `Jane Doe_12345`: the number is the platform's own, and two of the same name
-stay apart. What can't be graded becomes an entry that says why; nothing that a student hands in stops the class.
+stay apart. One of Blackboard is the user name. What can't be graded becomes an entry that says why; nothing that a
+student hands in stops the class.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from autograder import archives, temporary
+from autograder import archives, blackboard, temporary
 from autograder.archives import ArchiveError, Member
 from autograder.submission import MAX_BYTES
 from gpulabs.errors import BadInputError
@@ -94,7 +96,7 @@ def find(
     elif place.is_dir():
         results = out.resolve() if out else None
         visible = sorted(path for path in place.iterdir() if path.name[0] != "." and path.resolve() != results)
-        entries = [_in_folder(path / lab, fit(path.name)) for path in visible if (path / lab).is_dir()]
+        entries = [in_folder(path / lab, fit(path.name)) for path in visible if (path / lab).is_dir()]
         entries = entries or _grouped([member for path in visible for member in _members(path)], lab, scratch)
     else:
         raise BadInputError(f"{place}: no such folder or archive; give the one that holds the submissions")
@@ -103,7 +105,7 @@ def find(
         who = f" of {student!r}" if student else ""
         raise BadInputError(
             f"{place}: no submission{who} for {lab}; expected <student>/{lab}/{lab}.ipynb (nbgrader's layout), "
-            "<student>.ipynb files, or what Canvas or Moodle give as a download"
+            "<student>.ipynb files, or what Canvas, Moodle or Blackboard give as a download"
         )
     return sorted(chosen, key=lambda entry: entry.student)
 
@@ -134,11 +136,13 @@ def _grouped(members: Sequence[Member], lab: str, scratch: Path | None) -> list[
     """Sorts files by student and chooses each one's notebook."""
     files: dict[str, list[tuple[str, Member]]] = {}
     remarks: dict[str, str] = {}
+    # Blackboard's names are read by the archive: which of the attempts counts, no single name says.
+    of_blackboard = blackboard.attempts([member for member in members if not _passed_over(member.name)])
     for member in members:
-        found = whose(member.name, lab)
+        found = whose(member.name, lab) if of_blackboard is None else of_blackboard.get(member.name)
         if found is None:
             continue
-        student, file, remark = found
+        student, file, remark = found if of_blackboard is None else (fit(found[0]), *found[1:])
         files.setdefault(student, []).append((file, member))
         if remark:
             remarks[student] = remark
@@ -161,8 +165,8 @@ def whose(name: str, lab: str) -> tuple[str, str, str] | None:
         The student, the file's own name, and a remark; or None for what nobody handed in.
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    parts = [part for part in path.parts if part not in ("/", "..", ".")]
-    if not parts or "__MACOSX" in parts or parts[-1].startswith("."):
+    parts = _parts(name)
+    if _passed_over(name):
         return None
     for place, part in enumerate(parts):
         if moodle := _MOODLE.fullmatch(part):
@@ -183,6 +187,16 @@ def whose(name: str, lab: str) -> tuple[str, str, str] | None:
     if len(parts) > 1 and _COPY.sub("", stem) == lab:
         return fit(parts[-2]), parts[-1], ""
     return fit(stem), parts[-1], ""
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+
+
+def _passed_over(name: str) -> bool:
+    """Whether nobody handed that in: what systems leave in archives, hidden files."""
+    parts = _parts(name)
+    return not parts or "__MACOSX" in parts or parts[-1].startswith(".")
 
 
 def _chosen(student: str, handed_in: Sequence[tuple[str, Member]], lab: str, scratch: Path | None) -> Entry:
@@ -223,7 +237,13 @@ def _entry(student: str, file: str, member: Member, lab: str, scratch: Path | No
     return Entry(student, notebook)
 
 
-def _in_folder(folder: Path, student: str) -> Entry:
+def in_folder(folder: Path, student: str) -> Entry:
+    """Gives what a student has in a folder of nbgrader's layout.
+
+    Args:
+        folder: `<student>/<lab>`.
+        student: Fit for a file name.
+    """
     if folder.is_symlink() or folder.parent.is_symlink():
         return Entry(student, None, f"{folder.name}: a link, not a folder; hand in the notebook itself")
     try:

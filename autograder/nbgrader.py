@@ -2,12 +2,13 @@
 
 `nbgrader_config.py` puts three classes of this module in their places:
 
-- `SubmissionExporter` reads what was handed in; a file that is no notebook becomes the released one,
-  so that its zero carries a reason instead of a traceback.
+- `SubmissionExporter` reads what was handed in; a file that is no notebook, or a link to another student's, becomes the
+  released one, so that its zero carries a reason instead of a traceback.
 - `RestoreCells` rewrites every bit of nbgrader's metadata from the gradebook: check cells that were
   edited, deleted, duplicated or given other points come back as they were released.
 - `GradeSubmission` stands where nbgrader would execute the notebook: it grades the submitted file
-  with `autograder.path` and writes the points and verdicts as the check cells' outputs.
+  with `autograder.path` and writes the points and verdicts as the check cells' outputs. What an instructor has added
+  for a person to grade (manually graded cells and tasks) is left to that person.
 
 Points that are withheld never become a zero: nbgrader is made to fail that submission, loudly.
 """
@@ -15,6 +16,7 @@ Points that are withheld never become a zero: nbgrader is made to fail that subm
 from __future__ import annotations
 
 import copy
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +28,19 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Unicode
 
 from autograder import rubric
-from autograder.classroom import Entry, Session, grade_one, require_isolation
+from autograder.classroom import Session, grade_one, kept, require_isolation
+from autograder.handed_in import Entry, in_folder
 from autograder.report.clean import clean
 from autograder.report.scoreboard import verdict_lines
 from autograder.result import ItemScore, Result, Status
 from autograder.store import Store
-from gpulabs.errors import GraderError
+from gpulabs.errors import GraderError, SubmissionError
 
 CHECK = "check_"
 """A task's check cell has the grade_id `check_<task>`."""
+
+LINE = 110
+"""Characters of a line that formgrader and feedback pages show."""
 
 
 class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
@@ -42,12 +48,15 @@ class SubmissionExporter(NotebookExporter):  # type: ignore[misc]
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[Any, dict[str, Any]]:
         """Converts a notebook file, as `nbconvert` does; see there."""
+        sanitizing = getattr(self.parent, "_sanitizing", False)
         try:
+            if sanitizing and (problem := in_folder(Path(filename).parent, "").problem):
+                raise SubmissionError(problem)  # a link would show this student another's work, a pipe never end
             converted: tuple[Any, dict[str, Any]] = super().from_filename(filename, resources, **kw)
         except GraderError:
             raise
         except Exception as error:  # whatever a damaged file makes nbformat or nbconvert raise
-            if not getattr(self.parent, "_sanitizing", False):
+            if not sanitizing:
                 raise
             self.log.warning("%s: not readable as a notebook (%s)", filename, clean(error, 300))
             name = Path(filename).stem
@@ -71,12 +80,13 @@ class RestoreCells(NbGraderPreprocessor):  # type: ignore[misc]
             source = gradebook.find_notebook(about["notebook"], about["assignment"])
             order = [cell.name for cell in source.source_cells]
             cells = {cell.name: cell for cell in source.source_cells}
-            points = {cell.name: cell.max_score for cell in source.grade_cells}
+            points = {cell.name: cell.max_score for cell in (*source.grade_cells, *source.task_cells)}
+            tasks = {cell.name for cell in source.task_cells}
             solutions = {cell.name for cell in source.solution_cells}
             nb.cells = self._known(nb, set(cells))
             for index, name in enumerate(order):
                 place = _place(nb, name)
-                fresh = _cell(cells[name], points.get(name), name in solutions)
+                fresh = _cell(cells[name], points.get(name), is_solution=name in solutions, is_task=name in tasks)
                 if place is None:
                     before = _place(nb, order[index - 1]) if index else -1
                     nb.cells.insert(len(nb.cells) if before is None else before + 1, fresh)
@@ -108,6 +118,9 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]
     isolation = Unicode("", help="Tier: strong, medium, none, or auto; empty for GPULABS_ISOLATION or auto.").tag(
         config=True
     )
+    reuse = Bool(False, help="Take what `autograder grade` has in the results folder of the very same file.").tag(
+        config=True
+    )
     results = Unicode("results", help="Folder for the full results (for reports); empty to keep none.").tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
@@ -121,10 +134,15 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]
             GraderError: Points are withheld, or the notebook and the rubric don't fit: nothing is recorded.
             MissingError: Student code can't be isolated here.
         """
-        require_isolation(self.allow_untrusted, self.isolation or None)
         about = resources["nbgrader"]
         lab, student = rubric.load(about["assignment"]).id, about["student"]
-        result = grade_one(Entry(student, self._submitted(about)), Session(lab))
+        folder = Path(self._coursedir().root) / self.results if self.results else None
+        entry, earlier = self._submitted(about), None
+        if self.reuse and folder:
+            earlier = kept(entry, Session(lab, Store(folder)))
+        if earlier is None:
+            require_isolation(self.allow_untrusted, self.isolation or None)
+        result = earlier or grade_one(entry, Session(lab))
         if result.points_with(Status.WITHHELD):
             reason = next(item.reason for item in result.items if item.status is Status.WITHHELD)
             raise GraderError(
@@ -132,19 +150,20 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]
                 f"Run again: nbgrader autograde {about['assignment']} --student {student}"
             )
         for cell in nb.cells:
-            if cell.metadata.get("nbgrader", {}).get("grade"):
+            about_cell = cell.metadata.get("nbgrader", {})
+            if about_cell.get("grade") and not about_cell.get("solution"):  # both: a person grades it
                 _fill(cell, result)
-        if self.results:
-            with Store.writing(Path(self._coursedir().root) / self.results) as store:
+        if folder and earlier is None:
+            with Store.writing(folder) as store:
                 if said := store.add(result):
                     self.log.warning(said)
         return nb, resources
 
-    def _submitted(self, about: Any) -> Path:
+    def _submitted(self, about: Any) -> Entry:
         """Returns the file as it was handed in, not nbgrader's sanitized copy."""
         course = self._coursedir()
         folder = course.format_path(course.submitted_directory, about["student"], about["assignment"])
-        return Path(folder) / f"{about['notebook']}.ipynb"
+        return in_folder(Path(folder), about["student"])
 
     def _coursedir(self) -> Any:
         converter = getattr(self.parent, "parent", None)
@@ -178,7 +197,14 @@ def _verdicts(items: list[ItemScore], result: Result) -> str:
     lines = verdict_lines(part)
     if part.points_with(Status.PENDING):
         lines.append("Pending points are recorded as 0 until they are decided; this is no verdict on them.")
-    return "\n".join([*lines, f"isolation: {clean(result.isolation, 500)}", f"oracle: {clean(result.oracle, 200)}", ""])
+    lines += [f"isolation: {clean(result.isolation, 500)}", f"oracle: {clean(result.oracle, 200)}"]
+    return "\n".join(part for line in lines for part in _wrapped(line)) + "\n"
+
+
+def _wrapped(line: str) -> list[str]:
+    """Cuts a line into what nbgrader's pages show without scrolling."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, LINE, subsequent_indent=indent) or [""]
 
 
 def _grade_id(cell: Any) -> str | None:
@@ -192,17 +218,17 @@ def _place(nb: Any, name: str) -> int | None:
     return next((index for index, cell in enumerate(nb.cells) if _grade_id(cell) == name), None)
 
 
-def _cell(source: Any, points: float | None, is_solution: bool) -> Any:
+def _cell(source: Any, points: float | None, *, is_solution: bool, is_task: bool) -> Any:
     """Returns a cell as it was released, from its record in the gradebook."""
     new = v4.new_code_cell if source.cell_type == "code" else v4.new_markdown_cell
     cell = new(source.source)
     cell.metadata["nbgrader"] = {
-        "grade": points is not None,
+        "grade": points is not None and not is_task,
         "grade_id": source.name,
         "locked": bool(source.locked),
         "schema_version": SCHEMA_VERSION,
         "solution": is_solution,
-        "task": False,
+        "task": is_task,
         "cell_type": source.cell_type,
         "checksum": source.checksum,
         **({"points": float(points)} if points is not None else {}),

@@ -26,17 +26,18 @@ MARK = Path("/tmp/hostile-was-here")
 
 
 def hand_in(file: Path, class_folder: Path, student: str) -> Example:
-    """Puts what an attacker hands in into a class's folder, in nbgrader's layout."""
+    """Puts what an example hands in into a class's folder, in nbgrader's layout."""
     example = read_example(file)
-    folder = class_folder / student / LAB
+    lab = (file.parent.parent if file.parent.name == "built" else file.parent).name
+    folder = class_folder / student / lab
     folder.mkdir(parents=True)
-    released = json.loads((ROOT / "labs" / LAB / f"{LAB}.ipynb").read_text("utf-8"))
-    solution = task_cells((ROOT / "solutions" / LAB / f"{LAB}.py").read_text("utf-8"))
+    released = json.loads((ROOT / "labs" / lab / f"{lab}.ipynb").read_text("utf-8"))
+    solution = task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text("utf-8"))
     notebook = example_notebook(file, released, solution)
     if file.parent.name == "built":
         runpy.run_path(str(file))["build"](notebook, folder)
     else:
-        (folder / f"{LAB}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+        (folder / f"{lab}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     return example
 
 

@@ -101,6 +101,45 @@ def test_moodle_download_of_files_and_texts(tmp_path: Path) -> None:
     assert "no notebook was handed in" in found["Bo_9"][0].problem
 
 
+def note(user: str, name: str = "Jane Doe") -> bytes:
+    """What Blackboard writes beside each attempt; below the first lines is the student's own text."""
+    return f"Name: {name} ({user})\nAssignment: Lab 1\n\nSubmission Field:\nName: Ada (ada)\n".encode()
+
+
+def test_blackboard_download(tmp_path: Path) -> None:
+    first, last = "2026-11-19-08-00-00", "2026-11-20-23-58-07"
+    found = of_class(
+        tmp_path,
+        (f"Lab_1_jdoe_attempt_{last}.txt", note("jdoe")),
+        (f"Lab_1_jdoe_attempt_{last}_lab1.ipynb", b"jane"),
+        (f"Lab_1_jane_roe_attempt_{first}_draft.ipynb", b"draft"),
+        (f"Lab_1_jane_roe_attempt_{first}.txt", note("jane_roe")),
+        (f"Lab_1_jane_roe_attempt_{last}_lab1_conv_kernel.ipynb", b"final"),
+        (f"Lab_1_jane_roe_attempt_{last}_notes.pdf", b"%PDF"),
+        (f"Lab_1_bo_attempt_{first}.txt", note("bo")),
+        (f"Lab_1_eve_attempt_{last}_x_ada_attempt_{last}_lab1.ipynb", b"eve"),
+        (f"Lab_1_eve_attempt_{last}.txt", note("ada", "Eve")),
+        ("__MACOSX/._x", b""),
+    )
+    assert sorted(found) == ["bo", "eve", "jane_roe", "jdoe"]
+    assert (found["jdoe"][1], found["jdoe"][0].remark) == (b"jane", "")
+    assert found["jane_roe"][1] == b"final"
+    assert found["jane_roe"][0].remark == (
+        f"the attempt of {last} counts, 1 earlier is left out; graded lab1_conv_kernel.ipynb, left out notes.pdf"
+    )
+    assert "no notebook was handed in" in found["bo"][0].problem
+    assert found["eve"][1] == b"eve"  # neither the file's name nor the note makes her ada
+
+
+def test_a_file_named_as_blackboard_does_is_no_other_students(tmp_path: Path) -> None:
+    found = of_class(
+        tmp_path,
+        ("eve_1_11_x_ada_attempt_2026-11-20-23-58-07_lab1.ipynb", b"eve"),
+        ("ada_2_12_lab1.ipynb", b"ada"),
+    )
+    assert {student: content for student, (_, content) in found.items()} == {"eve_1": b"eve", "ada_2": b"ada"}
+
+
 def test_names_without_a_word_on_their_encoding(tmp_path: Path) -> None:
     """Moodle before 4, and shells: UTF-8 that the archive doesn't declare."""
     raw = packed(("Jos__.ipynb", b"x")).replace(b"Jos__", "José".encode())

@@ -22,7 +22,7 @@ TRAPS = (
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """A course with Lab 1 released by nbgrader; made once, for it takes seconds."""
-    from tests.autograder.test_nbgrader import api
+    from tests.autograder.nbgrader_course import api
 
     if isolation.tier().name != "strong":
         pytest.skip("hostile code runs in the strong tier only")
@@ -40,7 +40,7 @@ def course(tmp_path_factory):
 
 @pytest.mark.parametrize("name", TRAPS)
 def test_a_trap_earns_nothing_in_the_gradebook(course, name):
-    from tests.autograder.test_nbgrader import api, scores
+    from tests.autograder.nbgrader_course import api, scores
 
     file = CORPUS / "built" / f"{name}.py"
     assert read_example(file).base == "release"
