@@ -58,7 +58,7 @@ def grade(
         Path,
         typer.Option(
             metavar="DIR|ZIP",
-            help="nbgrader's <student>/<lab>/*.ipynb, a folder of <student>.ipynb, a zip of Canvas, Moodle, Blackboard.",
+            help="nbgrader's <student>/<lab>/*.ipynb, a folder of <student>.ipynb, or a learning platform's zip.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The results folder; a run that was stopped goes on from it.")] = Path(

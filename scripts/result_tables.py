@@ -275,6 +275,61 @@ def right_set() -> list[str]:
     return ["## Right submissions on fresh seeds", "", when, "", text, "", table(columns, rows), ""]
 
 
+def classes() -> list[str]:
+    """Made-up classes: as they ran, killed and started again, on Slurm; nothing before one was recorded."""
+    lines = []
+    for name in ("class_cpu", "class_gpu", "class_killed"):
+        if not (RESULTS / f"{name}.json").is_file():
+            continue
+        found = load(name)
+        verdict = found["start_to_verdict_s"]
+        text = [
+            f"{found['graded']} of {found['submissions']} submissions graded on {found['cores']} cores in "
+            f"{found['seconds'] / 60:.0f} min, {found['seconds_a_submission']:.1f} s each; start to verdict "
+            f"{verdict['median']:.1f} s (median), {verdict['p90']:.1f} s (90 %); {found['peak_memory_gb']} GB at most; "
+            f"load average {found['load_average']}."
+        ]
+        again = "the same table, verdict by verdict", "NOT the same table"
+        if killed := found.get("killed"):
+            text.append(
+                f"Killed {killed['kills']} times at random moments and started again: "
+                f"{again[not killed['same_table']]}; {killed['graded_twice']} graded twice."
+            )
+        if slurm := found.get("slurm"):
+            text.append(
+                f"As jobs of Slurm (`{slurm['options']}`): {again[not slurm['same_table']]}; "
+                f"{slurm['graded_twice']} graded twice."
+            )
+        odd = [
+            each
+            for part in (found, found.get("killed", {}), found.get("slurm", {}))
+            for each in part.get("surprises", ())
+        ]
+        text.append(f"Not as expected: {'; '.join(odd)}." if odd else "Every score was the expected one.")
+        rows = [(kind, *values.values()) for kind, values in found["kinds"].items()]
+        columns = ("kind", "submissions", "median points", "median s")
+        when = f"{found['device']['name']}. Measured {found['date'][:10]} with `{found['command']}`."
+        lines += [f"### {name}", "", when, "", " ".join(text), "", table(columns, rows), ""]
+    return ["## A class", "", *lines] if lines else []
+
+
+def agreement() -> list[str]:
+    """Our points beside those in nbgrader's gradebook; nothing before it was recorded."""
+    if not (RESULTS / "nbgrader_agreement.json").is_file():
+        return []
+    found = load("nbgrader_agreement")
+    text = (
+        f"{found['compared']} of {found['submissions']} example submissions, graded by `autograder grade` and taken "
+        f"through `nbgrader autograde` and `nbgrader export`; {found['graded_by_nbgrader_too']} of them were graded "
+        f"by nbgrader itself once more. Disagreements: {len(found['disagreements'])}."
+    )
+    how = "; ".join(f"{what}: {count}" for what, count in found["how"].items())
+    rows = [tuple(row.values()) for row in found["table"] if row["compared"]]
+    when = f"Measured {found['date'][:10]} with `{found['command']}`."
+    columns = ("lab", "kind", "compared", "agree")
+    return ["## nbgrader's scores and ours", "", when, "", f"{text} {how}.", "", table(columns, rows), ""]
+
+
 SHOWN_RATIOS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 1.0, 1.05, 1.1, 1.2)
 
 
@@ -301,7 +356,17 @@ def operating_curve() -> list[str]:
 
 
 PAGES = {
-    "measurements.md": (ladder, *map(lab, ("lab1", "lab2")), regrading, overhead, calibration, hostile, right_set),
+    "measurements.md": (
+        ladder,
+        *map(lab, ("lab1", "lab2")),
+        regrading,
+        overhead,
+        calibration,
+        hostile,
+        right_set,
+        classes,
+        agreement,
+    ),
     "decision.md": (operating_curve,),
 }
 

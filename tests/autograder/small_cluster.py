@@ -1,6 +1,7 @@
 """A Slurm of this machine's own: real munged, slurmctld and slurmd in a folder, one node with two made-up GPUs.
 
-Nothing of the system's configuration is touched or needed, and nothing is left behind.
+Nothing of the system's configuration is touched or needed, and nothing is left behind: not even when the tests are
+killed, for a process of its own waits for their end and ends what they have started.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -60,6 +62,9 @@ GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
+
+
+DAEMONS = ("slurmd", "slurmctld", "munged")
 
 
 @dataclass
@@ -116,6 +121,7 @@ def running(folder: Path) -> Iterator[Cluster]:
     cluster = Cluster(folder, {})
     files = {"socket": "munge.socket", "key-file": "munge.key", "log-file": "munged.log", "pid-file": "munged.pid"}
     before, after = os.environ.get("SLURM_CONF"), folder / "slurm.conf"
+    undertaker = bury_after_us(folder)
     os.environ["SLURM_CONF"] = str(after)
     try:
         cluster.start(
@@ -129,10 +135,13 @@ def running(folder: Path) -> Iterator[Cluster]:
         cluster.start_node()
         yield cluster
     finally:
-        for name in ("slurmd", "slurmctld", "munged"):
+        for name in DAEMONS:
             kill_all(job_processes(folder))
             if name in cluster.processes:
-                end(cluster.processes[name])
+                # Asked to end, slurmctld takes ten seconds to save a state that nobody reads again.
+                cluster.processes[name].kill()
+                cluster.processes[name].wait()
+        undertaker.communicate(timeout=60)
         os.environ.pop("SLURM_CONF")
         if before is not None:
             os.environ["SLURM_CONF"] = before
@@ -152,14 +161,21 @@ def wait_for(there: Callable[[], bool], most_s: float, otherwise: str) -> None:
         time.sleep(0.1)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a daemon."""
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def bury_after_us(folder: Path) -> subprocess.Popen[bytes]:
+    """Starts what ends a cluster when this process is gone, however that came; it waits at the other end of a pipe."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)}
+    command = [sys.executable, "-m", "tests.autograder.small_cluster", str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+
+
+def daemons(folder: Path) -> list[psutil.Process]:
+    """The daemons of a cluster: each was given a file of its folder on its command line."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() in DAEMONS and any(f"{folder}/" in word for word in process.cmdline()):
+                found.append(process)
+    return found
 
 
 def kill_all(processes: list[psutil.Process]) -> None:
@@ -208,3 +224,10 @@ def made_up_grade(notebook: Path, lab: str, *, student: str, **_: object) -> Res
     if told.get("do") == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     return replace(result(student, sha256=identity(notebook)), lab=lab, source=notebook.name)
+
+
+if __name__ == "__main__":
+    sys.stdin.read()  # ends when whoever holds the other end does
+    place = Path(sys.argv[1])
+    kill_all(daemons(place))
+    kill_all(job_processes(place))
