@@ -88,8 +88,11 @@ def release(repository: Path, out: Path, labs: Sequence[str] = ()) -> Release:
         tree = Path(scratch) / f"gpulabs-labs-{__version__}"
         _fill(tree, repository, chosen)
         archive = _zip(tree)
-        found = leaks.scan_path(tree, secrets, leaks.RELEASE) + leaks.scan_path(archive, secrets, leaks.RELEASE)
-        files = tuple(name for name, _ in leaks.files_below(tree))
+        found = leaks.scan_path(tree, secrets, leaks.RELEASE)
+        inside = {f"{tree.name}/{name}": content for name, content in leaks.files_below(tree)}
+        if dict(leaks.members(archive.name, archive.read_bytes())) != inside:  # else what was looked through is in it
+            raise GraderError(f"{archive.name}: does not hold what the folder does; nothing is released")
+        files = tuple(name.partition("/")[2] for name in inside)
         if found:
             return Release(None, None, files, tuple(found))
         out.mkdir(parents=True, exist_ok=True)

@@ -69,13 +69,15 @@ def made(folder: Path, change: Callable[[Path], None] = lambda _: None) -> Itera
         yield folder
 
 
-def api(course: Path) -> Any:
+def api(course: Path, **settings: Any) -> Any:
+    """nbgrader's own interface to a course; settings are those of `GradeSubmission`."""
     from nbgrader.apps.api import NbGraderAPI
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config.loader import PyFileConfigLoader
 
     config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
     config.CourseDirectory.root = str(course)
+    config.GradeSubmission.update(settings)
     return NbGraderAPI(CourseDirectory(config=config), config=config)
 
 

@@ -174,8 +174,8 @@ def server(course: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     try:
         yield f"http://127.0.0.1:{port}/formgrader{{}}?token={token}"
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()
+        process.wait()
 
 
 def asked(server: str, what: str) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from autograder.result import Status
 from autograder.store import Store
 from tests.autograder import nbgrader_course
-from tests.autograder.nbgrader_course import Notebook, expected, grade_id, hand_in, released, scores
+from tests.autograder.nbgrader_course import Notebook, api, expected, grade_id, hand_in, released, scores
 from tests.autograder.samples import LAB
 
 pytest.importorskip("nbgrader")
@@ -115,6 +117,37 @@ def test_what_is_no_notebook_gets_zero_with_the_reason(course: Path, content: st
     text = (course / "autograded" / "ada" / LAB / f"{LAB}.ipynb").read_text("utf-8")
     assert "lost 12" in text
     assert f"{LAB}.ipynb" in text
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_another_students_notebook_is_not_read_and_a_pipe_not_waited_for(course: Path, kind: str) -> None:
+    hers = released(course)
+    hers["cells"][1]["source"] = "# only grace knows this"
+    assert hand_in(course, "grace", hers)["success"]
+    path = course / "submitted" / f"eve-{kind}" / LAB / f"{LAB}.ipynb"
+    path.parent.mkdir(parents=True)
+    if kind == "link":
+        path.symlink_to(course / "submitted" / "grace" / LAB / f"{LAB}.ipynb")
+    else:
+        os.mkfifo(path)
+
+    done = api(course).autograde(LAB, f"eve-{kind}")
+
+    assert done["success"], done["log"]
+    assert set(scores(course, f"eve-{kind}").values()) == {0.0}
+    text = (course / "autograded" / f"eve-{kind}" / LAB / f"{LAB}.ipynb").read_text("utf-8")
+    assert "hand in the notebook itself" in text
+    assert "only grace knows this" not in text
+
+
+def test_what_is_graded_already_is_taken_if_wanted(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = expected("half")
+    assert hand_in(course, "half", released(course))["success"]
+    monkeypatch.setitem(nbgrader_course.STATUSES, "half", {"conv_first": Status.LOST})
+    assert api(course, reuse=True).autograde(LAB, "half")["success"]
+    assert scores(course, "half") == before
+    assert api(course).autograde(LAB, "half")["success"]
+    assert scores(course, "half") == expected("half") != before
 
 
 @pytest.mark.parametrize("student", ["withheld", "broken"])
