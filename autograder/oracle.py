@@ -20,6 +20,7 @@ import atexit
 import contextlib
 import json
 import os
+import select
 import statistics
 import subprocess
 import sys
@@ -263,6 +264,7 @@ def main(device: str) -> None:
     # TensorFlow and the libraries below it write where they like: the pipe is ours alone.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    threading.Thread(target=_end_with_grader, daemon=True).start()
     tf, gpu = _tensorflow(device)
     # Its convolutions would spoil a race of another grading.
     identity = devices.identity() if gpu is not None else ""
@@ -274,6 +276,14 @@ def main(device: str) -> None:
         except Exception as error:  # of one request; the next may be answered
             answer = {"error": f"{type(error).__name__}: {error}"[:_LOG_TAIL]}
         print(json.dumps({"request": name, **answer}), file=answers, flush=True)
+
+
+def _end_with_grader() -> None:
+    """Ends this process when the other end of its input is gone: a killed grader ends nothing, an import takes long."""
+    waiting = select.poll()
+    waiting.register(0, 0)  # a hang-up is always told
+    if any(what & select.POLLHUP for _, what in waiting.poll()):
+        os._exit(0)
 
 
 def _answer(tf: Any, gpu: Any, request: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -24,6 +26,18 @@ def start(folder, wanted, **more):
     arrays.mkdir()
     work.mkdir()
     return oracle.start(wanted, arrays, work, device="cpu", **more)
+
+
+def test_a_killed_graders_oracle_does_not_finish_its_import(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("import time\ntime.sleep(200)\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    command = [sys.executable, "-P", "-m", "autograder.oracle", "cpu"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+        process.stdin.close()  # as the system does when its other end is killed
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def drawn_shapes():
