@@ -29,9 +29,13 @@ SHARED, GLOBAL, LOCAL = "shared", "global", "local"
 MMA_PRODUCTS = 32
 """Multiply-adds a thread of one m16n8k8: 16 * 8 * 8 by 32 lanes."""
 
+MOST_TARGETS = 64
+"""Registers that an instruction writes: a tensor core's have 32 at the most. Each is joined with every operand."""
+
 _FLOATS = frozenset(("f32", "f16", "f16x2", "bf16", "bf16x2", "f64"))
 _FUNCTION = re.compile(r"(?:\.\w+ )*?\.(?:func\s*(?:\([^)]*\)\s*)?|entry\s+)([\w$]+)")
-_SYMBOL = re.compile(r"\.(shared|local)\b[^=]*?\.[busf]\d+\s+([\w$]+)")
+_SPACE = re.compile(r"\.(shared|local)\b")
+_SYMBOL = re.compile(r"\.[busf]\d+ ([\w$]+)")
 _NAME = re.compile(r"%?[A-Za-z_$][\w$]*")
 _LOC = re.compile(r"[ \t]*\.loc[ \t]+(\d{1,6})[ \t]+(\d{1,6})\b")
 _FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d{1,6})[ \t]+"([^"\n]*)"', re.MULTILINE)
@@ -47,6 +51,8 @@ class _Graph:
 
     def add(self, sources: Iterable[str], targets: Iterable[str]) -> None:
         found = tuple(targets)
+        if len(found) > MOST_TARGETS:
+            raise ValueError("no instruction of a GPU writes so many registers")
         for source in sources:
             self.into[source].update(found)
             for target in found:
@@ -108,8 +114,9 @@ class _Reader:
             if each.is_directive:
                 found = _FUNCTION.match(each.text)
                 function = found.group(1) if found else function
-                if symbol := _SYMBOL.search(each.text):
-                    self._symbols[symbol.group(2)] = symbol.group(1)
+                space = _SPACE.search(declared := each.text.partition("=")[0])
+                if space and (symbol := _SYMBOL.search(declared, space.end())):
+                    self._symbols[symbol.group(1)] = space.group(1)
             elif each.opcode:
                 self._code.append((function, each))
 

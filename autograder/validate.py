@@ -16,7 +16,7 @@ import numpy as np
 
 from autograder.evidence import ArraySpec, Case, Fault, FaultKind, Kernel, Launch, Plan
 from autograder.numba_abi import SCALARS, array_type, parameter_kinds
-from autograder.ptx import Statement, entry_parameters, statements, without_comments
+from autograder.ptx import Statement, entry_parameters, most_threads, statements, without_comments
 
 MAX_LAUNCHES = 64
 MAX_ARRAYS = 128
@@ -42,6 +42,9 @@ MAX_QUOTES, MAX_COLONS = 5_000, 20_000
 """A compiler writes two quotes a loop and a colon a label; reading millions of them takes minutes."""
 MAX_GLOBAL_BYTES = 4096
 """Of global variables: the tables of sin and cos (24 to 144 bytes) fit, remembered results don't."""
+
+LONGEST_NUMBER, MAX_AXES = 18, 8
+"""Digits of a size, sizes of a variable: Python refuses to read numbers of thousands of digits."""
 
 LIBDEVICE_TABLES = ("__cudart_i2opi_f", "__cudart_i2opi_d", "__cudart_sin_cos_coeffs")
 
@@ -221,6 +224,12 @@ def _launch_problem(launch: Launch, plan: Plan, kernels: Mapping[str, Kernel] | 
     expected = parameter_kinds([argument.type for argument in launch.arguments])
     if kernel.ptx and entry_parameters(kernel.ptx, kernel.entry) != expected:
         return f"the compiled {kernel.name} takes other arguments than are passed"
+    bound = most_threads(kernel.ptx, kernel.entry)
+    if bound is not None and threads > bound:
+        return (
+            f"block {launch.block} has {threads} threads, launch_bounds of {kernel.name} allows {bound}: "
+            "a GPU would not start it"
+        )
     return None
 
 
@@ -374,5 +383,7 @@ def _variable_bytes(each: Statement) -> int:
     match = _VARIABLE.search(each.text)
     if match is None:
         return MAX_GLOBAL_BYTES + 1  # a form that compilers don't write: refused
-    items = math.prod(int(size or MAX_GLOBAL_BYTES) for size in re.findall(r"\[(\d*)\]", match.group(4)))
-    return int(match.group(2)) // 8 * items
+    sizes = re.findall(r"\[(\d*)\]", match.group(4))
+    if any(len(size) > LONGEST_NUMBER for size in sizes) or len(sizes) > MAX_AXES:
+        return MAX_GLOBAL_BYTES + 1
+    return int(match.group(2)) // 8 * math.prod(int(size or MAX_GLOBAL_BYTES) for size in sizes)

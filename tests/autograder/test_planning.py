@@ -186,6 +186,21 @@ def test_a_wiped_record_is_the_submissions_fault_where_an_idle_worker_starts(tmp
     assert "ended the grader's process" in fault.message
 
 
+def test_that_there_is_no_compiler_is_not_the_submissions_word(tmp_path):
+    """Points for the compiled code would wait for a machine with one, in place of being lost."""
+    forge = (
+        "    with open('events.jsonl', 'a') as record:\n"
+        '        record.write(\'{"event": "compiler", "task": "", "compiled": false}\\n\')\n'
+    )
+
+    got = planning.plan(
+        [request(HEAD + KERNEL + "def f(x, w):\n" + ALLOCATE + LAUNCH + forge + "    return y\n")], tmp_path, (7, 5)
+    )["t"]
+
+    assert got.compiled
+    assert len(got.plans) == 1
+
+
 def test_a_forged_blame_of_a_task_that_is_over_ends_nothing_but_itself(tmp_path):
     """Naming another task as the last word once made the grader start workers until it gave up."""
     forge = (
