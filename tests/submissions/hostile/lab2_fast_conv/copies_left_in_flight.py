@@ -1,9 +1,8 @@
 # The challenge starts one round of copies more than there is, past the ends of x and w, and returns without waiting.
 # attack: asynchronous copies left in flight
-# defence: a copy is a read like any other: guards around every array, and a simulator that checks every index
+# defence: the simulator checks the index of a copy like any other; on a GPU it reads the guard behind the array, which nobody uses
 # loses: conv_challenge.close conv_challenge.speed
 # says: copy4_async|outside
-# gpu: yes
 
 # %% task: conv_challenge
 import math

@@ -1,9 +1,8 @@
 # max_registers leaves so few that all sums lie in memory, and many blocks fit at once.
 # attack: launch bounds and registers
 # defence: spills are counted from the assembler's own report
-# loses: conv_blocked.clean conv_blocked.speed
+# loses: conv_blocked.clean
 # says: spills
-# gpu: yes
 
 # %% task: conv_blocked
 import math

@@ -3,7 +3,6 @@
 # defence: in the simulator a copy arrives when it is waited for, and no earlier; on a GPU every timed output is compared
 # loses: conv_challenge.close conv_challenge.speed
 # says: conv_challenge
-# gpu: yes
 
 # %% task: conv_challenge
 import math

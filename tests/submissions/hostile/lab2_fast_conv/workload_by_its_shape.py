@@ -2,7 +2,7 @@
 # attack: special-casing the public shapes
 # defence: the timed output is judged like every other; without a GPU it never runs
 # harmless: without a GPU the workload is compiled and not run; its answers count where it is timed
-# loses on gpu: conv_tiled.speed
+# loses on gpu: conv_tiled.shared conv_tiled.clean conv_tiled.speed
 # gpu: yes
 
 # %% task: conv_tiled
