@@ -273,7 +273,9 @@ def _wrong_workload(task: Task, cases: Sequence[Case], evidence: TaskEvidence) -
     verdict = _combine([_judge(task, task.item(case.item), case, evidence) for case in cases])
     if not cases or verdict.status is not Status.LOST:
         return None
-    text = f"The compiled code counts with right answers only, and those of the timed workload are not: {verdict.reason}"
+    text = (
+        f"The compiled code counts with right answers only, and those of the timed workload are not: {verdict.reason}"
+    )
     return dataclasses.replace(verdict, reason=text, evidence={})
 
 

@@ -107,6 +107,7 @@ _REFUSED_FAMILIES = {
     "discard": "cache",
 }
 _CACHE_POLICY = re.compile(r"\.L[12]::(?:evict|cache_hint)|\.level::")
+_ENTRY = re.compile(r"(?:\.\w+ )*?\.entry\b")
 _SPECIAL = re.compile(r"%([A-Za-z_]\w*)")
 _DECLARED = re.compile(r"%(\w+)")
 _VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+([\w$]+)((?:\[\d*\])*)")
@@ -282,6 +283,8 @@ def _ptx_problem(kernel: Kernel) -> str | None:
     functions = {name for each in found if each.ends == "{" and (name := _function(each))}
     if foreign := {name for each in found if (name := _function(each))} - functions:
         return REASONS["printf"] if "vprintf" in foreign else REASONS["grid" if _grid(foreign) else "foreign"]
+    if (count := sum(bool(_ENTRY.match(each.text)) for each in found)) > 1:
+        return f"holds {count} kernels in one text: the assembler is asked about one at a time"
     if any(RESERVED.fullmatch(name) for name in functions):
         return REASONS["foreign"]
     registers = {name for each in found if each.text.startswith(".reg") for name in _DECLARED.findall(each.text)}

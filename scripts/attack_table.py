@@ -31,6 +31,10 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "array subclasses", "__eq__", "an optimised branch that never runs", "decorative shared memory",
         "writes outside the output", "reading answers from GPU memory", "patched comparisons",
     ),
+    "Compiled code": (
+        "decorative structure", "copying the ladder", "asynchronous copies left in flight",
+        "launch bounds and registers", "foreign instructions",
+    ),
     "Harness": (
         "frames searched for answers", "gc searched for answers", "/proc/*/mem", "hidden files", "forged result files",
         "forged pipes", "forged file descriptors", "exit code 0", "atexit", "shadowed grader modules",

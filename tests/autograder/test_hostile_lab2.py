@@ -31,7 +31,9 @@ def in_small(task, name):
     """The task under another id, with one case of whole numbers for each kind of answer: no oracle is started."""
     at = TELLING.get(task.id, 0)
     items = [
-        dataclasses.replace(item, cases=tuple(dataclasses.replace(spec, values="integers", count=1) for spec in item.cases[at : at + 1]))
+        dataclasses.replace(
+            item, cases=tuple(dataclasses.replace(spec, values="integers", count=1) for spec in item.cases[at : at + 1])
+        )
         for item in task.items
     ]
     return dataclasses.replace(task, id=f"{task.id}_{name}", items=tuple(items))

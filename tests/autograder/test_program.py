@@ -90,7 +90,7 @@ def test_hostile_text_is_a_fault_and_no_crash():
 @pytest.mark.parametrize("link", ["()", ".a", "[0]", "().a", "[0]()"])
 @pytest.mark.parametrize("length", [300, 1000, 3000])
 def test_a_long_chain_in_another_cell_stops_nothing(link, length):
-    """Python reads such a chain; walking it by recursion once ended the grading, its points withheld in place of lost."""
+    """Python reads such a chain; walking it by recursion once ended the grading, which withheld its points."""
     got = program(cells("a = f" + link * length + "(1)", "# task: t\ndef f(x):\n    return x"), "t")
 
     assert got.faults == ()

@@ -17,9 +17,9 @@ MOST_S = 4.0
 PIECES = {
     "entries without an end": ".entry k(", "comments without an end": "/* ", "blanks": " ", "line ends": "\n",
     "quotes": '"a\n', "braces": "a{", "empty lists": "a{}", "labels": "a: ", "guards": "@p ", "functions": ".func (",
-    "local variables": ".local .b8 a[1] ", "declarations of spaces": ".shared .local ", "pointers": ".param .b8 .ptr a ",
-    "bounds": ".maxntid 1,", "semicolons": ";", "lines": ".loc 1 1 1, function_name \n", "branches": "L: bra L;",
-    "initialisers": "= {1",
+    "local variables": ".local .b8 a[1] ", "declarations of spaces": ".shared .local ",
+    "pointers": ".param .b8 .ptr a ", "bounds": ".maxntid 1,", "semicolons": ";", "branches": "L: bra L;",
+    "lines": ".loc 1 1 1, function_name \n", "initialisers": "= {1",
 }  # fmt: skip
 
 

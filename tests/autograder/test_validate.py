@@ -164,6 +164,10 @@ BAD = {
     "preprocessor": (kernel("#define ret trap\n"), "characters"),
     "other script": (kernel("mov.u32 %r1, \u0455;"), "characters"),
     "another entry": (replace(kernel(""), entry="other"), "no entry point"),
+    "a kernel for the assembler's report beside the one that runs": (
+        kernel("", ".visible .entry small() { ret; }"),
+        "holds 2 kernels in one text",
+    ),
     "huge": (kernel("add.s32 %r1, %r2, %r3;\n" * 90_000), "characters of PTX"),
 }
 
