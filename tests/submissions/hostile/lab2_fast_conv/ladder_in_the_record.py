@@ -39,7 +39,7 @@ def plan(case):
 with open("request.json") as request, open("events.jsonl", "a") as events:
     kernel = {"name": "mine", "entry": "mine", "ptx": ladder("vectorised")}
     for task in json.load(request)["tasks"]:
-        if task["id"] == "conv_vector":
+        if any("def ladder(" in text for _, text in task["cells"]):
             said = [{"event": "kernel", "key": "mine", "kernel": kernel}]
             said += [{"event": "plan", "plan": plan(case)} for case in task["cases"]]
             for event in (*said, {"event": "done"}):
