@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from autograder import ladder, rubric
+from autograder import ladder
 from autograder.calibration import survey as module
 from autograder.calibration.survey import calibrate, targets, widest
 from autograder.launch.survey import Survey, SurveyRequest
