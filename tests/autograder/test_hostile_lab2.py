@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from autograder import isolation, path
+from autograder import isolation, path, stages
 from autograder.examples import example_notebook, read_example, task_cells
 from autograder.planning import TaskRequest
 from autograder.program import program
@@ -58,8 +58,8 @@ def results(tmp_path_factory):
     made_up = dataclasses.replace(rubric, tasks=tuple(tasks))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(path, "load", lambda _: made_up)
-        patch.setattr(path, "program", lambda _, task: programs[task])
-        patch.setattr(path, "TaskRequest", lambda *parts: TaskRequest(*parts[:5]))  # compiled once, without lines
+        patch.setattr(stages, "program", lambda _, task: programs[task])
+        patch.setattr(stages, "TaskRequest", lambda *parts: TaskRequest(*parts[:5]))  # compiled once, without lines
         result = path.grade(Submission(LAB, "mallory", "made up", "", ()), LAB, device="simulator", pictures=False)
     found = {file.stem: [] for file in FILES}
     for file, task in zip(FILES, tasks, strict=True):
