@@ -152,7 +152,9 @@ def copied(kernel: Kernel) -> Fault | None:
     name, share = likeness.most_alike(opcodes)
     if share < likeness.COPIED:
         return None
-    text = f"kernel {kernel.name} is the ladder's own {name} ({share:.0%} of its instructions in order): write your own."
+    text = (
+        f"kernel {kernel.name} is the ladder's own {name} ({share:.0%} of its instructions in order): write your own."
+    )
     return Fault(FaultKind.REJECTED, text, kernel.cell, kernel.line)
 
 

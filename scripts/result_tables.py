@@ -270,8 +270,7 @@ def right_set() -> list[str]:
     left = [name for name in names if name not in {one["name"] for one in each_one}]
     text = (
         f"{len(each_one)} right submissions, {found['seeds']} fresh seeds each, {cases:,} cases in all, in the "
-        f"simulator: {verdict}."
-        + (f" Not run yet, and next in line: {', '.join(left)}." if left else "")
+        f"simulator: {verdict}." + (f" Not run yet, and next in line: {', '.join(left)}." if left else "")
     )
     rows = [(one["name"], one["seeds"], one["cases"], len(one["lost"])) for one in each_one]
     columns = ("submission", "seeds", "cases", "lost")
