@@ -37,8 +37,9 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     ),
     "Harness": (
         "frames searched for answers", "gc searched for answers", "/proc/*/mem", "hidden files", "forged result files",
-        "forged pipes", "forged file descriptors", "exit code 0", "atexit", "shadowed grader modules",
-        "rewritten grader modules", "sitecustomize", ".pth", "PYTHONPATH", "conftest", "plugins", "import hooks",
+        "forged pipes", "calls after the return", "forged file descriptors", "exit code 0", "atexit",
+        "shadowed grader modules", "rewritten grader modules", "sitecustomize", ".pth", "PYTHONPATH", "conftest",
+        "plugins", "import hooks",
         "pickles", "Keras Lambda layers and model files", "environment variables", "edited ids", "edited points",
         "edited metadata", "deleted cells", "duplicated cells", "split cells", "nbgrader: the last expression",
         "nbgrader: stderr", "marker text in stdout", "a poisoned JIT cache", "symlinks", "hard links",
