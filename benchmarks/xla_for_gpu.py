@@ -67,6 +67,7 @@ def lower(folder: Path) -> None:
 def compile_for_gpu(program: Path, dump: Path) -> None:
     """Compiles one program for an H200; XLA writes what it did to `dump`."""
     os.environ["XLA_FLAGS"] = f"--xla_dump_to={dump} --xla_dump_hlo_as_text"
+    os.environ["JAX_PLATFORMS"] = "cpu"  # or jax looks for a GPU and gives up on CUDA
     from jax._src import compiler
     from jax._src.interpreters import mlir
     from jax._src.lib import _jax, xla_client
