@@ -43,8 +43,9 @@ for name in "${steps[@]}"; do
     regrade)  # goes on from its own record, so that a second call makes the hundred full
       step regrade 360 benchmarks.regrade --times 100 --jobs "$jobs" --budget-s 300 --out "$out/regrade.json" ;;
     overhead) step overhead 300 benchmarks.overhead --out "$out/overhead.json" ;;
-    batch) step batch 300 benchmarks.batch --out "$out/batch.json" ;;
-    step_times) step step_times 250 benchmarks.step_times --out "$out/step_times/gpu_lab_cnn.json" ;;
+    batch) step batch 300 benchmarks.batch --budget-s 190 --out "$out/batch/gpu.json" ;;
+    step_times)  # of the steps that batch timed
+      step step_times 20 benchmarks.step_times --from "$out/batch/gpu.json" --out "$out/step_times/gpu_lab_cnn.json" ;;
     training) step training 400 benchmarks.training ${IMAGES:+--images "$IMAGES"} --out "$out/training.json" ;;
     class) step class 400 benchmarks.class_run --count 100 --jobs "$jobs" --out "$out/class_gpu.json" ;;
     *) echo "gpu_records.sh: no step $name; see gpu_records.sh --help" >&2; exit 2 ;;
