@@ -135,21 +135,22 @@ def resources(key: str, ptx: str, architecture: str, log: str) -> Resources:
     Raises:
         GraderError: The log has another form than this module knows.
     """
-    stack = _STACK.search(log)
-    registers, spills, local = _REGISTERS.search(log), _SPILLS.search(log), _LOCAL.search(log)
-    if registers is None or (spills is None and local is None):
+    # A function that is called and not inlined has properties of its own, and stands before its kernel in the log.
+    stack, spills = _STACK.findall(log), _SPILLS.findall(log)
+    registers, local = _REGISTERS.search(log), _LOCAL.search(log)
+    if registers is None or (not spills and local is None):
         raise GraderError(f"assemble: can't read the assembler's log for {key}: {log[:200]!r}")
     return Resources(
         kernel=key,
         architecture=architecture,
         registers=int(registers.group(1)),
         # Some of CUDA 13's logs name no spills: no local memory, no spills.
-        spill_store_bytes=int(spills.group(1)) if spills else int(local.group(1)) if local else 0,
-        spill_load_bytes=int(spills.group(2)) if spills else int(local.group(1)) if local else 0,
+        spill_store_bytes=sum(int(stores) for stores, _ in spills) if spills else int(local.group(1)) if local else 0,
+        spill_load_bytes=sum(int(loads) for _, loads in spills) if spills else int(local.group(1)) if local else 0,
         shared_bytes=max((int(found) for found in _SHARED.findall(log)), default=0),
         fp64_instructions=count_fp64(ptx),
         # A stack frame holds spills too; arrays are what the PTX declares, unless they ended up in registers.
-        stack_bytes=min(int(stack.group(1)), local_bytes(ptx)) if stack else 0,
+        stack_bytes=min(max(map(int, stack)), local_bytes(ptx)) if stack else 0,
     )
 
 

@@ -21,8 +21,9 @@ from autograder.report.view import tally
 from autograder.result import ItemScore, Result
 from gpulabs.errors import BadInputError
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that starts so for a formula; an apostrophe before it makes it text."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""A spreadsheet takes a cell that starts so for a formula (in some languages the wide forms, too); an apostrophe before
+it makes it text."""
 
 SYSTEMS = ("csv", *PLATFORMS)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from autograder import assemble, validate
 from autograder.evidence import Case, Fault, FaultKind, Kernel, Plan, PlanSet, Resources, Structure
+from autograder.ladder import likeness
+from autograder.ptx import statements
 from autograder.structure import analyse
 from gpulabs.convolution import output_shape
 from gpulabs.errors import MissingPackageError
@@ -120,6 +122,8 @@ def check(plans: PlanSet, cases: Sequence[Case], shared_limit: int, structures: 
         shared_limit: Most bytes of shared memory a block.
         structures: Whether to read what the kernels are made of.
     """
+    if oversized := validate.check_size(plans.task, plans.kernels):  # first: nothing reads what is too long to be read
+        return Checked(Inspection((oversized,)))
     by_id = {case.id: case for case in cases}
     faults: list[Fault] = []
     for plan in plans.plans:
@@ -131,17 +135,27 @@ def check(plans: PlanSet, cases: Sequence[Case], shared_limit: int, structures: 
     if not plans.compiled:
         note = "kernels were not compiled: no CUDA compiler is installed here"
         return Checked(Inspection(tuple(faults), note=note))
-    if oversized := validate.check_size(plans.task, plans.kernels):
-        return Checked(Inspection((*faults, oversized)))
     allowed: dict[str, Kernel] = {}
     for key, kernel in plans.kernels.items():
-        refused = validate.check_ptx(kernel)
+        refused = validate.check_ptx(kernel) or copied(kernel)
         if refused:
             faults.append(refused)
         else:
             allowed[key] = kernel
     made = tuple(_structure(key, kernel) for key, kernel in allowed.items()) if structures else ()
     return Checked(Inspection(tuple(faults), structures=made), allowed)
+
+
+def copied(kernel: Kernel) -> Fault | None:
+    """Refuses what is one of the ladder's kernels, whatever its name and registers are called."""
+    opcodes = [each.opcode for each in statements(kernel.ptx) if each.opcode]
+    name, share = likeness.most_alike(opcodes)
+    if share < likeness.COPIED:
+        return None
+    text = (
+        f"kernel {kernel.name} is the ladder's own {name} ({share:.0%} of its instructions in order): write your own."
+    )
+    return Fault(FaultKind.REJECTED, text, kernel.cell, kernel.line)
 
 
 def _structure(key: str, kernel: Kernel) -> Structure:

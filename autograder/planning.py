@@ -6,6 +6,7 @@ A worker that is killed loses only the task it hung in; a fresh one goes on with
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder import isolation
+from autograder import isolation, temporary
 from autograder.evidence import Case, Fault, FaultKind, Kernel, Measurement, Outcome, Plan, PlanSet, decode, encode
 from autograder.isolation import Ending, Limits, Peer
 from autograder.program import Program
@@ -126,6 +127,10 @@ def plan(
         GraderError: The worker could not run at all.
     """
     found, compiled = _work("plan", tasks, folder, compute_capability, tier, quiet_s, stop, desk)
+    # That there is no compiler is not the word of a process that ran student Python: points would wait for one.
+    compiled = compiled or (
+        not (stop and stop.is_set()) and any(got.plans for got in found.values()) and _compiles(tier)
+    )
     for task in tasks:
         found[task.program.task].faults += _missing(task, found[task.program.task])
     return {
@@ -220,11 +225,23 @@ def _work(
 
 def _starts(folder: Path, tier: str | None) -> bool:
     """Whether a worker that is given nothing to do starts here: then one that left no record was kept from it."""
+    return _idle(folder, tier)["ended"]
+
+
+@functools.cache
+def _compiles(tier: str | None) -> bool:
+    """Whether a worker that runs no student Python finds a compiler; asked where another says that there is none."""
+    with temporary.folder("idle") as folder:
+        return _idle(folder, tier)["compiled"]
+
+
+def _idle(folder: Path, tier: str | None) -> dict[str, bool]:
+    """What a worker that is given nothing to do says."""
     idle = Path(tempfile.mkdtemp(dir=folder))
     request = {"mode": "plan", "compute_capability": [7, 5], "limits": {}, "tasks": []}
     isolation.write_new(idle / "request.json", json.dumps(request).encode())
     isolation.run("autograder.worker", idle, Limits(own_s=60.0), tier_name=tier)
-    return _read(idle / "events.jsonl", {}, {})[1]["ended"]
+    return _read(idle / "events.jsonl", {}, {})[1]
 
 
 def _missing(task: TaskRequest, got: _Found) -> list[Fault]:

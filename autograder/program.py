@@ -182,11 +182,14 @@ def _is_definition(node: ast.stmt) -> bool:
         return True
     if not isinstance(node, ast.Assign | ast.AnnAssign):
         return False
-    calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
-    return all(_root(call) in HARMLESS_CALLS or ast.unparse(call) == "cuda.jit" for call in calls)
+    calls = [_path(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return all(names == ("cuda", "jit") or (names[:1] and names[0] in HARMLESS_CALLS) for names in calls)
 
 
-def _root(node: ast.expr) -> str:
+def _path(node: ast.expr) -> tuple[str, ...]:
+    """`np.linalg.norm` as its names; empty for what is called by no such path. No recursion: a chain may be long."""
+    names: list[str] = []
     while isinstance(node, ast.Attribute):
+        names.append(node.attr)
         node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()

@@ -1,17 +1,22 @@
 """Reads PTX text: statements, opcodes, parameters of an entry. Text only; knows nothing of rules.
 
+The text may be an attacker's: every expression here takes time in proportion to it. (Two neighbours that match the
+same letters, or a search for an end that isn't there from each of many beginnings, would take its square: hours.)
+
 The grammar is PTX ISA's: comments are C's; a statement ends in `;` or opens or closes a block; an
 instruction is `{label:} {@guard} opcode operands;`, everything else starts with a `.directive`.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Strings come first, so that a comment sign inside one hides nothing from the rules.
-_COMMENT = re.compile(r'("[^"\n]*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_COMMENT = re.compile(r'("[^"\n]*")|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TOKEN = re.compile(r'"[^"\n]*"|[;{}]|[^;{}"]+|"')
 _LABEL = re.compile(r"^[A-Za-z_$%][\w$]*\s*:\s*(?!:)")
 _GUARD = re.compile(r"^@!?\s*[%\w$]+\s+")
@@ -24,6 +29,9 @@ _LINES = re.compile(
     r")[ \t]*$",
     re.MULTILINE,
 )
+_LOCAL = re.compile(r"\.[bsuf](\d{1,3}) [\w$]+\[(\d{1,18})\]")
+_NUMBER = re.compile(r"\d+")
+_BOUND = re.compile(r"\.(?:max|req)ntid((?: ?,? ?\d{1,9}){1,3})")
 _PARAMETER = re.compile(r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+(?:\.ptr\b[^,]*?\s)?([\w$]+)(?:\[(\d+)\])?\s*$")
 
 
@@ -59,21 +67,26 @@ def statements(ptx: str) -> Iterator[Statement]:
     Vector operands and initialisers in braces stay in their statement; labels and guards are taken off.
     """
     text = _LINES.sub(_blank, without_comments(ptx))
-    line, pending, start, depth = 1, "", 1, 0
+    line, start, depth, lists = 1, 1, 0, False
+    pending: list[str] = []
     for token in _TOKEN.findall(text):
-        if token == "{" and _opens_list(pending):
+        lists = lists or (token == "{" and _opens_list("".join(pending)))  # what follows a list's start changes nothing
+        if token == "{" and lists:
             depth += 1
         elif token == "}" and depth:
             depth -= 1
         elif token in ";{}":
-            yield from _statement(pending, start, token)
-            pending = ""
+            yield from _statement("".join(pending), start, token)
+            pending, lists = [], False
             continue
-        if not pending.strip():
+        if not pending and not token.strip():
+            line += token.count("\n")
+            continue
+        if not pending:
             start = line + token[: len(token) - len(token.lstrip())].count("\n")
-        pending += token
+        pending.append(token)
         line += token.count("\n")
-    yield from _statement(pending, start, "")
+    yield from _statement("".join(pending), start, "")
 
 
 def _opens_list(pending: str) -> bool:
@@ -109,19 +122,42 @@ def _statement(text: str, line: int, ends: str) -> Iterator[Statement]:
     yield Statement(text, match.group(1) if match else "", match.group(2) if match else "", line, ends, tuple(labels))
 
 
+@functools.lru_cache(maxsize=64)
 def entry_parameters(ptx: str, entry: str) -> tuple[str, ...] | None:
     """Types of an entry's parameters in order, `u64`, `f32`, `b8[16]`; None if there is no such entry."""
-    text = without_comments(ptx)
-    match = re.search(rf"\.entry\s+{re.escape(entry)}\s*(?:\(([^)]*)\))?\s*[.{{]", text)
-    if match is None:
+    parameters, directives = _head(ptx, entry)
+    if parameters is None or directives is None:
         return None
     kinds: list[str] = []
-    for parameter in filter(None, (part.strip() for part in (match.group(1) or "").split(","))):
-        found = _PARAMETER.search(" ".join(parameter.split()))
+    for parameter in filter(None, (part.strip() for part in parameters.split(","))):
+        found = _PARAMETER.match(" ".join(parameter.split()))
         if found is None:
             return None
         kinds.append(found.group(1) + (f"[{found.group(3)}]" if found.group(3) else ""))
     return tuple(kinds)
+
+
+@functools.lru_cache(maxsize=64)
+def most_threads(ptx: str, entry: str) -> int | None:
+    """Threads a block that an entry was compiled for, where its `.maxntid` or `.reqntid` says so: more don't start."""
+    _, directives = _head(ptx, entry)
+    bounds = [list(map(int, _NUMBER.findall(text))) for text in _BOUND.findall(" ".join((directives or "").split()))]
+    return min((math.prod(sizes) for sizes in bounds), default=None)
+
+
+def _head(ptx: str, entry: str) -> tuple[str | None, str | None]:
+    """What stands in an entry's parentheses, and from there to its body; None for what isn't there."""
+    text = without_comments(ptx)
+    match = re.search(rf"\.entry\s+{re.escape(entry)}(?![\w$])", text)
+    if match is None:
+        return None, None
+    parameters, rest = "", text[match.end() :].lstrip()
+    if rest.startswith("("):
+        parameters, closed, rest = rest[1:].partition(")")
+        if not closed:
+            return None, None
+    directives, body, _ = rest.partition("{")
+    return parameters, directives if body and directives.lstrip()[:1] in ("", ".") else None
 
 
 def count_fp64(ptx: str) -> int:
@@ -140,5 +176,5 @@ def is_fp64(statement: Statement) -> bool:
 
 def local_bytes(ptx: str) -> int:
     """Bytes of local memory that the text declares: arrays of a thread that the compiler kept out of registers."""
-    found = re.findall(r"^\s*\.local\s[^\[;]*\.[bsuf](\d+)\s+[\w$]+\[(\d+)\]", without_comments(ptx), re.MULTILINE)
-    return sum(int(bits) // 8 * int(count) for bits, count in found)
+    declared = (_LOCAL.search(each.text) for each in statements(ptx) if each.text.startswith(".local"))
+    return sum(int(found.group(1)) // 8 * int(found.group(2)) for found in declared if found)

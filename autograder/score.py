@@ -251,6 +251,8 @@ def _judge_structure(
             return of_fault(fault)
     if gate := _answers_gate(task, verdicts, "The compiled code"):
         return gate
+    if wrong := _wrong_workload(task, cases, evidence):
+        return wrong
     if not evidence.plans.compiled:
         return Verdict(Status.PENDING, NEEDS_COMPILER)
     for case in cases:
@@ -262,6 +264,19 @@ def _judge_structure(
         if found.status is not Status.EARNED or case is cases[-1]:
             return found
     return withheld("no workload was drawn")
+
+
+def _wrong_workload(task: Task, cases: Sequence[Case], evidence: TaskEvidence) -> Verdict | None:
+    """Says that the very kernels that are looked at give wrong answers, where a GPU has run them."""
+    if evidence.measurement is None or evidence.measurement.where != "gpu":
+        return None
+    verdict = _combine([_judge(task, task.item(case.item), case, evidence) for case in cases])
+    if not cases or verdict.status is not Status.LOST:
+        return None
+    text = (
+        f"The compiled code counts with right answers only, and those of the timed workload are not: {verdict.reason}"
+    )
+    return dataclasses.replace(verdict, reason=text, evidence={})
 
 
 def _combine(verdicts: Sequence[Verdict]) -> Verdict:

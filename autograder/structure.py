@@ -29,9 +29,14 @@ SHARED, GLOBAL, LOCAL = "shared", "global", "local"
 MMA_PRODUCTS = 32
 """Multiply-adds a thread of one m16n8k8: 16 * 8 * 8 by 32 lanes."""
 
+MOST_TARGETS = 64
+"""Registers that an instruction writes: a tensor core's have 32 at the most. Each is joined with every operand."""
+
 _FLOATS = frozenset(("f32", "f16", "f16x2", "bf16", "bf16x2", "f64"))
 _FUNCTION = re.compile(r"(?:\.\w+ )*?\.(?:func\s*(?:\([^)]*\)\s*)?|entry\s+)([\w$]+)")
-_SYMBOL = re.compile(r"\.(shared|local)\b[^=]*?\.[busf]\d+\s+([\w$]+)")
+_ENTRY = re.compile(r"\.entry\b")
+_SPACE = re.compile(r"\.(shared|local)\b")
+_SYMBOL = re.compile(r"\.[busf]\d+ ([\w$]+)")
 _NAME = re.compile(r"%?[A-Za-z_$][\w$]*")
 _LOC = re.compile(r"[ \t]*\.loc[ \t]+(\d{1,6})[ \t]+(\d{1,6})\b")
 _FILE = re.compile(r'^[ \t]*\.file[ \t]+(\d{1,6})[ \t]+"([^"\n]*)"', re.MULTILINE)
@@ -47,6 +52,8 @@ class _Graph:
 
     def add(self, sources: Iterable[str], targets: Iterable[str]) -> None:
         found = tuple(targets)
+        if len(found) > MOST_TARGETS:
+            raise ValueError("no instruction of a GPU writes so many registers")
         for source in sources:
             self.into[source].update(found)
             for target in found:
@@ -103,15 +110,25 @@ class _Reader:
         self._lines = _source_lines(ptx, cell)
 
     def _collect(self, ptx: str) -> None:
+        """Reads the entry and what it calls: other functions of the text never run, whatever they are made of."""
         function = ""
+        entries: list[str] = []
+        calls: dict[str, set[str]] = defaultdict(set)
         for each in statements(ptx):
             if each.is_directive:
                 found = _FUNCTION.match(each.text)
                 function = found.group(1) if found else function
-                if symbol := _SYMBOL.search(each.text):
-                    self._symbols[symbol.group(2)] = symbol.group(1)
+                entries += [function] if found and _ENTRY.search(found.group()) else []
+                space = _SPACE.search(declared := each.text.partition("=")[0])
+                if space and (symbol := _SYMBOL.search(declared, space.end())):
+                    self._symbols[symbol.group(1)] = space.group(1)
             elif each.opcode:
                 self._code.append((function, each))
+                if each.opcode.split(".")[0] == "call":
+                    operands = split(each.operands)
+                    calls[function].add(operands[1 if operands[0].startswith("(") else 0])
+        runs = _reach(entries, calls)
+        self._code = [(name, each) for name, each in self._code if name in runs or not entries]
 
     def _connect_pointers(self, function: str, each: Statement) -> None:
         """Follows addresses: from a variable's name through arithmetic and calls."""

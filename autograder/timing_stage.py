@@ -15,6 +15,9 @@ from autograder.rubric import TIMED_KINDS, Task
 from gpulabs import convolution, devices
 from gpulabs.errors import GraderError
 
+Progress = Callable[[str, str], None]
+"""Called with (stage, detail) as work goes on."""
+
 
 def measure_task(
     task: Task,
@@ -24,7 +27,7 @@ def measure_task(
     arrays: Path,
     work: Path,
     architecture: str,
-    progress: Callable[[str, str], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
     *,
     gpu: int = 0,
     stop: threading.Event | None = None,
@@ -72,9 +75,7 @@ def measure_task(
     return trust.until_trusted(measured, again, calibration.current(gpu)[0])
 
 
-def alone_on(
-    gpu: int, progress: Callable[[str, str], None], stop: threading.Event
-) -> contextlib.AbstractContextManager[None]:
+def alone_on(gpu: int, progress: Progress, stop: threading.Event) -> contextlib.AbstractContextManager[None]:
     """The GPU for a rig that measures, alone as a race.
 
     Args:

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograder.evidence import ArraySpec, Case, Fault, FaultKind, Kernel, Launch, Plan
 from autograder.numba_abi import SCALARS, array_type, parameter_kinds
-from autograder.ptx import Statement, entry_parameters, statements, without_comments
+from autograder.ptx import Statement, entry_parameters, most_threads, statements, without_comments
 
 MAX_LAUNCHES = 64
 MAX_ARRAYS = 128
@@ -42,6 +42,9 @@ MAX_QUOTES, MAX_COLONS = 5_000, 20_000
 """A compiler writes two quotes a loop and a colon a label; reading millions of them takes minutes."""
 MAX_GLOBAL_BYTES = 4096
 """Of global variables: the tables of sin and cos (24 to 144 bytes) fit, remembered results don't."""
+
+LONGEST_NUMBER, MAX_AXES = 18, 8
+"""Digits of a size, sizes of a variable: Python refuses to read numbers of thousands of digits."""
 
 LIBDEVICE_TABLES = ("__cudart_i2opi_f", "__cudart_i2opi_d", "__cudart_sin_cos_coeffs")
 
@@ -104,6 +107,7 @@ _REFUSED_FAMILIES = {
     "discard": "cache",
 }
 _CACHE_POLICY = re.compile(r"\.L[12]::(?:evict|cache_hint)|\.level::")
+_ENTRY = re.compile(r"(?:\.\w+ )*?\.entry\b")
 _SPECIAL = re.compile(r"%([A-Za-z_]\w*)")
 _DECLARED = re.compile(r"%(\w+)")
 _VARIABLE = re.compile(r"\.(b|s|u|f)(8|16|32|64)\s+([\w$]+)((?:\[\d*\])*)")
@@ -221,6 +225,12 @@ def _launch_problem(launch: Launch, plan: Plan, kernels: Mapping[str, Kernel] | 
     expected = parameter_kinds([argument.type for argument in launch.arguments])
     if kernel.ptx and entry_parameters(kernel.ptx, kernel.entry) != expected:
         return f"the compiled {kernel.name} takes other arguments than are passed"
+    bound = most_threads(kernel.ptx, kernel.entry)
+    if bound is not None and threads > bound:
+        return (
+            f"block {launch.block} has {threads} threads, launch_bounds of {kernel.name} allows {bound}: "
+            "a GPU would not start it"
+        )
     return None
 
 
@@ -273,6 +283,8 @@ def _ptx_problem(kernel: Kernel) -> str | None:
     functions = {name for each in found if each.ends == "{" and (name := _function(each))}
     if foreign := {name for each in found if (name := _function(each))} - functions:
         return REASONS["printf"] if "vprintf" in foreign else REASONS["grid" if _grid(foreign) else "foreign"]
+    if (count := sum(bool(_ENTRY.match(each.text)) for each in found)) > 1:
+        return f"holds {count} kernels in one text: the assembler is asked about one at a time"
     if any(RESERVED.fullmatch(name) for name in functions):
         return REASONS["foreign"]
     registers = {name for each in found if each.text.startswith(".reg") for name in _DECLARED.findall(each.text)}
@@ -374,5 +386,7 @@ def _variable_bytes(each: Statement) -> int:
     match = _VARIABLE.search(each.text)
     if match is None:
         return MAX_GLOBAL_BYTES + 1  # a form that compilers don't write: refused
-    items = math.prod(int(size or MAX_GLOBAL_BYTES) for size in re.findall(r"\[(\d*)\]", match.group(4)))
-    return int(match.group(2)) // 8 * items
+    sizes = re.findall(r"\[(\d*)\]", match.group(4))
+    if any(len(size) > LONGEST_NUMBER for size in sizes) or len(sizes) > MAX_AXES:
+        return MAX_GLOBAL_BYTES + 1
+    return int(match.group(2)) // 8 * math.prod(int(size or MAX_GLOBAL_BYTES) for size in sizes)

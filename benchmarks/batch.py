@@ -1,11 +1,14 @@
-"""Training the lab CNN against its batch size: time, memory, utilisation; writes benchmarks/results/batch.json.
+"""Training the lab CNN against its batch size on a GPU: time, memory, utilisation, XLA's plan; a file a device.
 
-    PYTHONPATH=src:. python -m benchmarks.batch --out benchmarks/results/batch.json
+    PYTHONPATH=src:. python -m benchmarks.batch --out benchmarks/results/batch/gpu.json
 
-Throughput from batch 1 to 8192 in three precisions (its memory is what predictions are compared with), recomputation,
-float32 without TF32, and a step that runs out of memory. A process a configuration. Compiling takes most of the time,
-so the processes of a group compile side by side and are then timed one after the other, with nobody else at work. Rows
-are written as they come; a run that is cut short keeps them, and the next one measures what is missing.
+Throughput from batch 1 to 8192 in three precisions, recomputation, float32 without TF32, and a step that runs out of
+memory. Each row holds its single times (`benchmarks.step_times --from` makes Lab 4's recording of them), the largest
+memory in use, and XLA's buffer assignment: the largest buffers alive at the peak with the operations behind them, the
+scratch space of cuDNN and cuBLAS (`benchmarks.memory_fit` holds the memory model against them). A process a
+configuration. Compiling takes most of the time, so the processes of a group compile side by side and are then timed one
+after the other, with nobody else at work; the groups come in the order of their importance. Rows are written as they
+come; a run that is cut short keeps them, and the next one measures what is missing.
 """
 
 from __future__ import annotations
@@ -25,16 +28,18 @@ from typing import Any
 import psutil
 
 from benchmarks.record import record, write
+from benchmarks.step_times import MOST_TIMES
 from gpulabs.errors import GpulabsError, OutOfMemory
 from gpulabs.measured_step import Settings, StepProcess, describe
 from gpulabs.training_step import PRECISIONS, StepPlan
 
-COMMAND = "PYTHONPATH=src:. python -m benchmarks.batch --out benchmarks/results/batch.json"
-SECONDS = 0.9
-"""Of timed steps; NVML's utilisation is read after the first 0.3 s."""
+COMMAND = "PYTHONPATH=src:. python -m benchmarks.batch --out benchmarks/results/batch/gpu.json"
+SECONDS = {"float32": 1.3, "bfloat16": 0.9, "float16": 0.9}
+"""Of timed steps; NVML's utilisation is read after the first 0.3 s. float32 makes Lab 4's traces: 30 times and more."""
+TIMEOUT_S = 150.0
 LIMIT_MB = 1024
 NETWORK = "lab_cnn"
-GROUPS = ((32, 512, 2048, 8192), (1, 4, 16, 128), (2, 8, 64), (256, 1024, 4096))
+GROUPS = ((32, 512, 2048, 8192), (1, 8, 128, 1024), (4, 64, 256, 4096), (2, 16))
 """Batches in the order in which they are measured."""
 RECOMPUTED, WITHOUT_TF32 = (512, 8192), (512, 8192)
 
@@ -57,46 +62,51 @@ def ended(process: StepProcess) -> Iterator[StepProcess]:
         process.end()
 
 
-def measure(plans: Sequence[StepPlan], dumps: Path | None, quiet: Callable[[], object]) -> Iterator[dict[str, Any]]:
+def measure(plans: Sequence[StepPlan], quiet: Callable[[], object]) -> Iterator[dict[str, Any]]:
     """Measures a group: compiles side by side, times one after the other.
 
     Args:
         plans: The group.
-        dumps: Where XLA's buffer assignments are kept, or None.
         quiet: Returns when nobody else is at work.
+
+    Yields:
+        A row for each plan, of one that failed with the sentence that says why.
     """
     with ExitStack() as stack:
-        processes = [
-            stack.enter_context(ended(StepProcess(plan, Settings(seconds=SECONDS), dumping(plan, dumps))))
+        waiting = [
+            stack.enter_context(ended(StepProcess(plan, Settings(SECONDS[plan.precision], None, True, TIMEOUT_S))))
             for plan in plans
         ]
-        ready = []
         for stage in ("prepared", "warm"):
-            ready = []
-            for process in processes:
+            reached = []
+            for process in waiting:
                 try:
                     process.until(stage)
                 except GpulabsError as error:
-                    detail = error.detail if isinstance(error, OutOfMemory) else ""
-                    yield {"plan": process.plan.as_dict(), "failed": str(error), "detail": detail}
+                    yield failed(process, error)
                     continue
                 if stage == "prepared":
                     process.go()
-                ready.append(process)
-            processes = ready
+                reached.append(process)
+            waiting = reached
         quiet()
-        for process in ready:
-            row = process.finish().as_dict()
+        for process in waiting:
+            try:
+                row = process.finish().as_dict()
+            except GpulabsError as error:
+                yield failed(process, error)
+                continue
+            timed = process.told["timed"]
             process.end()  # what it held is free for the next
-            yield row
+            times = [round(time_ms, 6) for time_ms in timed["times_ms"][:MOST_TIMES]]
+            yield row | {"times_ms": times, "steps_a_block": timed["steps_a_block"]}
 
 
-def dumping(plan: StepPlan, dumps: Path | None) -> dict[str, str]:
-    """Variables that make XLA write down what it made of a plan."""
-    if dumps is None or plan.batch != 512:
-        return {}
-    folder = dumps / f"{plan.precision}{'-again' * plan.recompute}{'-no-tf32' * (not plan.tf32)}"
-    return {"XLA_FLAGS": f"--xla_dump_to={folder} --xla_dump_hlo_as_text --xla_dump_hlo_module_re=.*inference_step.*"}
+def failed(process: StepProcess, error: GpulabsError) -> dict[str, Any]:
+    """The row of a configuration that failed."""
+    process.end()
+    detail = error.detail if isinstance(error, OutOfMemory) else ""
+    return {"plan": process.plan.as_dict(), "failed": str(error), "detail": detail}
 
 
 def out_of_memory() -> dict[str, Any]:
@@ -128,7 +138,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--budget-s", type=float, default=1e9, help="no group is begun after this")
-    parser.add_argument("--dumps", type=Path, help="also keep XLA's buffer assignments of batch 512 in this folder")
     asked = parser.parse_args()
     before = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.is_file() else {}
     rows: list[dict[str, Any]] = [row for row in before.get("rows", []) if "failed" not in row]
@@ -142,7 +151,7 @@ def main() -> int:
                 break
             done = [row["plan"] for row in rows]
             missing = [plan for plan in group if plan.as_dict() not in done]
-            for row in measure(missing, asked.dumps, failing.result if failing else lambda: None):
+            for row in measure(missing, failing.result if failing else lambda: None):
                 rows.append(row)
                 rows.sort(key=lambda each: (list(PRECISIONS).index(each["plan"]["precision"]), each["plan"]["batch"]))
                 told = row.get("failed") or f"{row['images_per_s']:,.0f} images/s, {row['peak_bytes'] or 0:,} bytes"

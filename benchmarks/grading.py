@@ -141,10 +141,10 @@ def _examine(lab: str, example: Path, work: Path, device: str) -> dict[str, Any]
     result = path.grade(notebook, lab, tasks=header.cells or None, device=device)
     summary = _summary(result)
     everything = [f"{item.task}.{item.item}" for item in result.items]
-    named = (*header.loses, *(header.loses_on_gpu if path._where(device) == "gpu" else ()))
+    named = (*header.loses, *(header.loses_on_gpu if path.where_of(device) == "gpu" else ()))
     expected = set(everything if "everything" in named else named)
     lost = set(summary["lost"])
-    clean = not summary["withheld"] and not (summary["pending"] and path._where(device) == "gpu")
+    clean = not summary["withheld"] and not (summary["pending"] and path.where_of(device) == "gpu")
     reasons = {f"{i.task}.{i.item}": i.reason for i in result.items if i.status is not Status.EARNED}
     return {
         "name": f"{example.parent.parent.name}/{example.stem}",

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import datetime
 import json
 import re
 import statistics
@@ -101,7 +102,9 @@ def _run(options: argparse.Namespace, work: Path, began: float) -> Iterator[dict
             after = _graded(honest, LAB, (TASK,), options.device)
         except GpulabsError as error:
             return {"name": example.name, "attack": example.attack, "verdict": f"the grader failed: {error}"}
-        return entry(example, attack, after, usual, options.device) | {"gpu": [vars(gpu), vars(_gpu())]}
+        found = entry(example, attack, after, usual, options.device)
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return found | {"gpu": [vars(gpu), vars(_gpu())], "date": when}
 
     def found() -> dict[str, Any]:
         surprises = [one["name"] for one in entries if one["verdict"] != AS_EXPECTED]

@@ -31,10 +31,15 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "array subclasses", "__eq__", "an optimised branch that never runs", "decorative shared memory",
         "writes outside the output", "reading answers from GPU memory", "patched comparisons",
     ),
+    "Compiled code": (
+        "decorative structure", "copying the ladder", "asynchronous copies left in flight",
+        "launch bounds and registers", "foreign instructions",
+    ),
     "Harness": (
         "frames searched for answers", "gc searched for answers", "/proc/*/mem", "hidden files", "forged result files",
-        "forged pipes", "forged file descriptors", "exit code 0", "atexit", "shadowed grader modules",
-        "rewritten grader modules", "sitecustomize", ".pth", "PYTHONPATH", "conftest", "plugins", "import hooks",
+        "forged pipes", "calls after the return", "forged file descriptors", "exit code 0", "atexit",
+        "shadowed grader modules", "rewritten grader modules", "sitecustomize", ".pth", "PYTHONPATH", "conftest",
+        "plugins", "import hooks",
         "pickles", "Keras Lambda layers and model files", "environment variables", "edited ids", "edited points",
         "edited metadata", "deleted cells", "duplicated cells", "split cells", "nbgrader: the last expression",
         "nbgrader: stderr", "marker text in stdout", "a poisoned JIT cache", "symlinks", "hard links",

@@ -265,9 +265,12 @@ def right_set() -> list[str]:
     lost = ", ".join(one["name"] for one in each_one if one["lost"] or one["waits"])
     verdict = f"points lost or waiting by {lost}" if lost else "none lost a point, none waited for more than speed"
     cases = sum(one["cases"] for one in each_one)
+    corpus = sorted((ROOT / "tests" / "submissions" / "correct").glob("*/*.py"))
+    names = [f"{file.parent.name.partition('_')[0]}/{file.stem}" for file in corpus]
+    left = [name for name in names if name not in {one["name"] for one in each_one}]
     text = (
         f"{len(each_one)} right submissions, {found['seeds']} fresh seeds each, {cases:,} cases in all, in the "
-        f"simulator: {verdict}."
+        f"simulator: {verdict}." + (f" Not run yet, and next in line: {', '.join(left)}." if left else "")
     )
     rows = [(one["name"], one["seeds"], one["cases"], len(one["lost"])) for one in each_one]
     columns = ("submission", "seeds", "cases", "lost")

@@ -310,6 +310,9 @@ def bench_batch(
     network: Network = None,
     seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Timed steps of each configuration.")] = 1.0,
     memory_limit: MemoryLimit = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Show what was recorded on a GPU, and measure nothing.")
+    ] = False,
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Also draw throughput and utilisation against the batch.")
     ] = None,
@@ -322,7 +325,7 @@ def bench_batch(
     """
     from gpulabs.commands import bench_batch as command
 
-    return command.batch(batch, precision, network, seconds, memory_limit, figure, as_json)
+    return command.batch(batch, precision, network, seconds, memory_limit, recorded, figure, as_json)
 
 
 @data_app.command("list")

@@ -3,183 +3,174 @@
 What a layer needs for its gradient is the same everywhere: a convolution and a dense layer need their input, a ReLU the
 sign of its output, BatchNorm its input, MaxPool the place of each maximum, Dropout what it dropped. How XLA holds it is
 not: it fuses element-wise operations into their neighbours and computes them again rather than keep them, and it hands
-convolutions to a library that has its own layout and scratch space. These rules were read off XLA's buffer assignment.
+convolutions to a library that has its own layout and scratch space. These rules were read off XLA's buffer assignment:
+on a CPU as TensorFlow compiles there, for a GPU as XLA compiles for an H200 without one (`benchmarks.xla_for_gpu`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gpulabs.training_step import StepPlan, segments
+from gpulabs.step_tensors import PARTS, Layer, Moments, Tensor, computed_again, moments_of
+from gpulabs.training_step import StepPlan
 
-PARTS = ("parameters", "optimizer state", "gradients", "inputs", "activations", "passing tensors", "workspace")
-"""Where memory goes: variables of the network; what the optimizer keeps beside them; gradients of parameters; the
-batch; what the forward pass keeps for the backward pass; what only the next layer needs; scratch space."""
+__all__ = ["CPU_BYTES", "DEVICES", "PARTS", "Layer", "Moments", "Tensor", "cpu_tensors", "gpu_tensors", "moments_of"]
+
+INDEX_BYTES = 16
+"""XLA writes the place of a maximum as an index of four bytes in each of N, H, W and C."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """What the model needs to know of a layer.
+class _Tensors:
+    """Collects the tensors of a network, layer by layer."""
 
-    Attributes:
-        name: Short, with its number among its kind: `conv1`.
-        kind: Keras's class, e.g. `Conv2D`.
-        inputs: Values that enter it, of one image.
-        outputs: Values that leave it, of one image.
-        channels: Of its output.
-        trained: Trained parameters.
-        statistics: Parameters that are not trained: moving means and variances.
-        relu: Whether it ends in a ReLU.
-        item_bytes: Of a value that it computes: 4 in float32, 2 in mixed precision.
-    """
+    def __init__(self, plan: StepPlan) -> None:
+        self.plan = plan
+        self.found: list[tuple[int, Tensor]] = []
+        self.place = 0
 
-    name: str
-    kind: str
-    inputs: int
-    outputs: int
-    channels: int
-    trained: int = 0
-    statistics: int = 0
-    relu: bool = False
-    item_bytes: int = 4
+    def add(self, name: str, part: str, an_image: int, born: int, dies: int) -> None:
+        """A tensor that grows with the batch; bytes of one image."""
+        self.fixed(name, part, self.plan.batch * an_image, born, dies)
+
+    def fixed(self, name: str, part: str, size: int, born: int, dies: int) -> None:
+        """A tensor of any size."""
+        self.found.append((self.place, Tensor(name, part, size, born, dies)))
+
+    def all(self, layers: Sequence[Layer], moments: Moments) -> list[Tensor]:
+        """In the lifetimes of the plan."""
+        return (
+            computed_again(self.found, layers, moments) if self.plan.recompute else [tensor for _, tensor in self.found]
+        )
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """A tensor of a step.
+class CpuBytes:
+    """How many bytes a value takes on a CPU, which computes in float32 whatever the precision.
 
     Attributes:
-        name: What it is, for people.
-        part: One of `PARTS`.
-        size: Bytes.
-        born: Moment in which it is written; see `Moments`.
-        dies: Last moment in which it is read.
+        kept: Of a convolution's output that is kept.
+        passing: Of one on its way to the next layer.
+        zeros: Of the gradient that MaxPool's backward pass adds to, and of a maximum.
+        random: Of Dropout's random numbers.
+        weight: Of the copies of a weight beside it: rounded to the precision, and back in float32.
+        slots: Of copies of the optimizer's slots, for the step that loss scaling may skip.
     """
 
-    name: str
-    part: str
-    size: int
-    born: int
-    dies: int
+    kept: int = 4
+    passing: int = 4
+    zeros: int = 4
+    random: int = 4
+    weight: int = 0
+    slots: int = 0
 
 
-@dataclass(frozen=True)
-class Moments:
-    """The order of a step: layers forward, layers backward, update; segments forward again before they go backward.
-
-    Attributes:
-        steps: (pass, place of the layer) in order; the pass is `forward`, `again` or `backward`. Moment 0 is before the
-            first, the last one is the update.
-    """
-
-    steps: tuple[tuple[str, int], ...]
-
-    def forward(self, place: int) -> int:
-        """The moment of a layer's forward pass."""
-        return self.steps.index(("forward", place)) + 1
-
-    def again(self, place: int) -> int:
-        """The moment in which a layer runs forward a second time.
-
-        Raises:
-            ValueError: It doesn't.
-        """
-        return self.steps.index(("again", place)) + 1
-
-    def backward(self, place: int) -> int:
-        """The moment of a layer's backward pass."""
-        return self.steps.index(("backward", place)) + 1
-
-    @property
-    def update(self) -> int:
-        """The moment in which the optimizer updates the parameters, the last one."""
-        return len(self.steps) + 1
-
-
-def moments_of(layers: Sequence[Layer], recompute: bool) -> Moments:
-    """The order of a step of a network."""
-    steps = [("forward", place) for place in range(len(layers))]
-    for again, places in reversed(segments([layer.kind for layer in layers])):
-        if recompute and again:
-            steps += [("again", place) for place in places]
-        steps += [("backward", place) for place in reversed(places)]
-    return Moments(tuple(steps))
-
-
-INDEX_DIMENSIONS = 4
-"""XLA on a CPU writes the place of a maximum as an index in each of N, H, W and C."""
-
-
-def computed_again(tensors: Sequence[tuple[int, Tensor]], layers: Sequence[Layer], moments: Moments) -> list[Tensor]:
-    """Lifetimes when segments are computed again for the backward pass.
-
-    In a segment's first run nothing is kept, a tensor only serves the next layer; in the second all is written again,
-    and kept as it would have been without recomputation.
-
-    Args:
-        tensors: (place of the layer that writes it, tensor), as without recomputation.
-        layers: The network.
-        moments: Its order, with the second runs.
-    """
-    found = []
-    segment_of = {
-        place: places for again, places in segments([layer.kind for layer in layers]) if again for place in places
-    }
-    for place, tensor in tensors:
-        if place not in segment_of or tensor.born >= moments.backward(segment_of[place][-1]):
-            found.append(tensor)
-            continue
-        first, last = segment_of[place][0], segment_of[place][-1]
-        end, shift = moments.forward(last), moments.again(first) - moments.forward(first)
-        dies = tensor.dies if tensor.dies > end + 1 else tensor.dies + shift
-        if tensor.born == 0:  # made once, before the first run
-            found.append(replace(tensor, dies=dies))
-        else:
-            if tensor.part != "workspace":  # scratch space is of the gradient
-                passing = "passing tensors" if tensor.part == "activations" else tensor.part
-                found.append(replace(tensor, part=passing, dies=min(tensor.dies, tensor.born + 1)))
-            found.append(replace(tensor, born=tensor.born + shift, dies=dies))
-    return found
+CPU_BYTES = {
+    "float32": CpuBytes(),
+    "bfloat16": CpuBytes(kept=2, random=2, weight=4),
+    "float16": CpuBytes(passing=2, zeros=2, weight=4, slots=8),
+}
 
 
 def cpu_tensors(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> list[Tensor]:
-    """The tensors of a step that XLA compiled for a CPU, in float32.
+    """The tensors of a step that XLA compiled for a CPU.
 
     MaxPool is what makes it large: before the step XLA writes, for every value that enters a pooling layer, its index
-    in each of the four dimensions, and the pooling itself gives the indices of the maxima.
+    in each of the four dimensions, and the pooling itself gives the indices of the maxima. Half the bits hardly help:
+    sums, convolutions and indices take four bytes in every precision.
     """
-    found: list[tuple[int, Tensor]] = []
-
-    def add(name: str, part: str, values: int, born: int, dies: int) -> None:
-        found.append((place, Tensor(name, part, 4 * plan.batch * values, born, dies)))
-
+    found, size = _Tensors(plan), CPU_BYTES[plan.precision]
+    add = found.add
     for place, layer in enumerate(layers):
+        found.place = place
         now, back = moments.forward(place), moments.backward(place)
         following, before = now + 1, back + 1
         if layer.kind in ("Conv2D", "Dense"):
-            add(f"{layer.name}: its input, in the gradient's layout", "activations", layer.inputs, now, back)
-            add(f"{layer.name}: output before its activation", "activations", layer.outputs, now, back)
+            add(f"{layer.name}: its input, in the gradient's layout", "activations", 4 * layer.inputs, now, back)
+            add(f"{layer.name}: output before its activation", "activations", size.kept * layer.outputs, now, back)
             if layer.relu:
-                add(f"{layer.name}: output", "passing tensors", layer.outputs, now, following)
-            add(f"{layer.name}: gradient of its output", "passing tensors", 2 * layer.outputs, back, back)
+                add(f"{layer.name}: output", "passing tensors", size.passing * layer.outputs, now, following)
+            add(f"{layer.name}: gradient of its output", "passing tensors", 8 * layer.outputs, back, back)
             if place:
-                add(f"{layer.name}: gradient of its input", "passing tensors", layer.inputs, back, before)
+                add(f"{layer.name}: gradient of its input", "passing tensors", 4 * layer.inputs, back, before)
+            if size.weight:
+                found.fixed(f"{layer.name}: weights, rounded", "workspace", size.weight * layer.trained, 0, back)
         elif layer.kind == "BatchNormalization":
-            add(f"{layer.name}: output", "passing tensors", layer.outputs, now, following)
-            add(f"{layer.name}: gradient of its input", "passing tensors", layer.inputs, back, before)
+            add(f"{layer.name}: output", "passing tensors", 4 * layer.outputs, now, following)
+            add(f"{layer.name}: gradient of its input", "passing tensors", 4 * layer.inputs, back, before)
         elif layer.kind == "MaxPooling2D":
-            add(f"{layer.name}: index of every input", "workspace", INDEX_DIMENSIONS * layer.inputs, 0, now)
-            add(f"{layer.name}: zeros for the gradient", "workspace", layer.inputs, 0, before)
-            add(f"{layer.name}: output", "passing tensors", layer.outputs, now, following)
-            add(f"{layer.name}: maxima and their index", "workspace", (1 + INDEX_DIMENSIONS) * layer.outputs, now, now)
-            add(f"{layer.name}: index of the maxima", "activations", INDEX_DIMENSIONS * layer.outputs, following, back)
+            maxima = (size.zeros + INDEX_BYTES) * layer.outputs
+            add(f"{layer.name}: index of every input", "workspace", INDEX_BYTES * layer.inputs, 0, now)
+            add(f"{layer.name}: zeros for the gradient", "workspace", size.zeros * layer.inputs, 0, before)
+            add(f"{layer.name}: output", "passing tensors", size.zeros * layer.outputs, now, following)
+            add(f"{layer.name}: maxima and their index", "workspace", maxima, now, now)
+            add(f"{layer.name}: index of the maxima", "activations", INDEX_BYTES * layer.outputs, following, back)
         elif layer.kind == "Dropout":
-            add(f"{layer.name}: random bits", "activations", layer.outputs, 0, back)
-            add(f"{layer.name}: output", "passing tensors", layer.outputs, now, following)
+            add(f"{layer.name}: random bits", "activations", size.random * layer.outputs, 0, back)
+            add(f"{layer.name}: output", "passing tensors", size.zeros * layer.outputs, now, following)
         if layer.trained:
-            found.append((place, Tensor(f"{layer.name}: gradient", "gradients", 4 * layer.trained, back, back)))
-    return computed_again(found, layers, moments) if plan.recompute else [tensor for _, tensor in found]
+            found.fixed(f"{layer.name}: gradient", "gradients", 4 * layer.trained, back, back)
+        if layer.trained and size.slots:
+            found.fixed(f"{layer.name}: slots, copied", "workspace", size.slots * layer.trained, 0, moments.update)
+    return found.all(layers, moments)
 
 
-DEVICES: dict[str, Callable[[Sequence[Layer], StepPlan, Moments], list[Tensor]]] = {"cpu": cpu_tensors}
+def gpu_tensors(layers: Sequence[Layer], plan: StepPlan, moments: Moments) -> list[Tensor]:
+    """The tensors of a step that XLA compiled for a GPU; the scratch space of cuDNN and cuBLAS is not among them.
+
+    A convolution adds its bias and takes its ReLU in one kernel, so that only the result is written; the gradient of
+    the ReLU needs no more than its sign. MaxPool writes nothing in the forward pass: Dropout's kernel finds the
+    maxima as it reads, and the backward pass finds their places anew. What it does hold, from the forward pass on,
+    are two tensors of zeros: one that the gradient is added to, one to compare with for the ReLU.
+    """
+    found = _Tensors(plan)
+    add = found.add
+    for place, layer in enumerate(layers):
+        found.place = place
+        now, back, size = moments.forward(place), moments.backward(place), layer.item_bytes
+        following = layers[place + 1].kind if place + 1 < len(layers) else ""
+        used = moments.backward(_next(layers, place, WITH_KERNEL))  # the next weights' gradient needs this output
+        taken = moments.backward(_previous(layers, place, ("Conv2D", "Dense", "BatchNormalization", "MaxPooling2D")))
+        if layer.kind in WITH_KERNEL:
+            add(f"{layer.name}: output", "activations", size * layer.outputs, now, back - 1 if following else back)
+            if following != "BatchNormalization":  # whose kernel takes the ReLU's gradient, too
+                add(f"{layer.name}: gradient of its output", "passing tensors", size * layer.outputs, back, back)
+            if place:
+                add(f"{layer.name}: gradient of its input", "passing tensors", size * layer.inputs, back, taken)
+            if size < 4:
+                found.fixed(f"{layer.name}: weights, rounded", "workspace", size * layer.trained, now, back)
+                if not place:
+                    add(f"{layer.name}: images, rounded", "activations", size * layer.inputs, now, back)
+        elif layer.kind == "BatchNormalization":
+            if following != "Dropout":  # whose kernel normalizes as it reads
+                add(f"{layer.name}: output", "activations", size * layer.outputs, now, used)
+            add(f"{layer.name}: gradient of its input", "passing tensors", size * layer.inputs, back, taken)
+        elif layer.kind == "MaxPooling2D":
+            add(f"{layer.name}: zeros for the gradient", "workspace", size * layer.inputs, now, back)
+            add(f"{layer.name}: zeros for the ReLU before it", "workspace", size * layer.inputs, now, back)
+            add(f"{layer.name}: maxima and their index", "workspace", (4 + INDEX_BYTES) * layer.outputs, back, back)
+        elif layer.kind == "Dropout":
+            add(f"{layer.name}: what it dropped", "activations", layer.outputs, now, taken)  # by the kernel before
+            add(f"{layer.name}: output", "activations", size * layer.outputs, now, used)
+        if layer.trained:
+            found.fixed(f"{layer.name}: gradient", "gradients", 4 * layer.trained, back, back)
+    return found.all(layers, moments)
+
+
+WITH_KERNEL = ("Conv2D", "Dense")
+
+
+def _next(layers: Sequence[Layer], place: int, kinds: Sequence[str]) -> int:
+    """The next layer of these kinds; the last one where there is none."""
+    return next((at for at in range(place + 1, len(layers)) if layers[at].kind in kinds), len(layers) - 1)
+
+
+def _previous(layers: Sequence[Layer], place: int, kinds: Sequence[str]) -> int:
+    """The layer of these kinds before; the first one where there is none."""
+    return next((at for at in reversed(range(place)) if layers[at].kind in kinds), 0)
+
+
+DEVICES: dict[str, Callable[[Sequence[Layer], StepPlan, Moments], list[Tensor]]] = {
+    "gpu": gpu_tensors,
+    "cpu": cpu_tensors,
+}

@@ -76,6 +76,21 @@ def test_log_is_read() -> None:
         resources("k", "", "sm_90", "something else")
 
 
+CALLED = """ptxas info    : Function properties for helper
+ptxas         .     64 bytes stack frame, 0 bytes spill stores, 4 bytes spill loads
+"""
+
+
+def test_spills_behind_those_of_a_called_function_count() -> None:
+    """A function that is not inlined comes first in the log: a small one once hid what the kernel itself spilled."""
+    local = ".visible .entry k() { .local .align 4 .b8 depot[64]; ret; }"
+
+    found = resources("k", local, "sm_90", CALLED + LOG)
+
+    assert (found.registers, found.spill_store_bytes, found.spill_load_bytes, found.stack_bytes) == (96, 24, 40, 64)
+    assert resources("k", "", "sm_90", CALLED + LOG).stack_bytes == 0
+
+
 def test_complaint_without_a_line() -> None:
     assert complaint("ptxas fatal   : Unresolved extern function 'f'") == "Unresolved extern function 'f'"
     assert complaint("") == "the assembler gave no reason"

@@ -24,7 +24,7 @@ def test_withheld_leaves_task_and_total_empty() -> None:
     assert (row["conv_first"], row["total"], row["withheld"], row["conv_strided"]) == ("", "", "4", "25")
 
 
-@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x"])
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x", "\uff1dcmd()"])
 def test_names_are_no_formulas(name: str) -> None:
     (row,) = csv.DictReader(csv_text([result(name)]).splitlines())
     assert row["student"] == f"'{name}"

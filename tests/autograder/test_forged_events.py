@@ -1,12 +1,13 @@
 """What a worker could write instead of honest events: it is read strictly, and nothing of it can crash the grader."""
 
 import dataclasses
+import functools
 import json
 import os
 
 import pytest
 
-from autograder import isolation, planning, questions
+from autograder import cases, isolation, planning, questions
 from autograder.evidence import ArraySpec, Case, Fault, FaultKind, Kernel, Measurement, Outcome, Plan, encode
 from autograder.inspection import inspect
 from autograder.isolation import Ending
@@ -138,6 +139,27 @@ def test_odd_values_of_plain_functions_are_wrong_and_no_more(tmp_path, value):
         case = dataclasses.replace(CASE, task=task, values=values, arguments=arguments)
         verdict = questions.judge(rubric.task(task).items[0], case, got.plans[0].value, Log())
         assert verdict.status is Status.LOST
+
+
+HUGE = 10**4000
+NESTED = functools.reduce(lambda inner, _: [inner], range(28), 0)
+ODD = (
+    [0] * 20_000, {str(number): number for number in range(5_000)}, NESTED, "a" * 100_000, HUGE, -HUGE, [HUGE] * 4,
+    [[HUGE, HUGE]] * 2, [HUGE, 1.5], 1e308, float("nan"), [None] * 5, [], "x\ud800", [1, "a", None, {}],
+    [{"layer": "conv", "filters": HUGE}] * 3, [{"layer": "conv", "filters": 32}] * 5_000, {"epochs": HUGE},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("lab", ["lab1", "lab2", "lab4", "lab6"])
+def test_no_question_breaks_over_a_value_that_only_a_forged_record_holds(lab):
+    """A worker holds values to a size; what a submission writes into the record itself has none."""
+    rubric = load(lab)
+    asked = {(case.values, case.function): case for case in cases.draw(rubric, 3, "simulator")}
+    for case in asked.values():
+        if case.values in questions.ALL:
+            item = rubric.task(case.task).item(case.item)
+            verdicts = [questions.judge(item, case, value, Log()) for value in ODD]
+            assert {verdict.status for verdict in verdicts} == {Status.LOST}, case
 
 
 def test_a_plan_without_its_arrays_is_refused_and_no_crash(tmp_path):

@@ -90,46 +90,61 @@ def body(text):
     return HEAD + KERNEL + "def f(x, w):\n" + ALLOCATE + text
 
 
-@pytest.mark.parametrize(
-    ("source", "kind", "sentence"),
-    [
-        (HEAD + "def g(x, w): pass", FaultKind.MISSING_FUNCTION, "no function named f; it defines g. Define f(x, w)"),
-        (HEAD + KERNEL + "f = kernel", FaultKind.MISSING_FUNCTION, "f is a kernel, not a Python function"),
-        (HEAD + "def f(x): pass", FaultKind.WRONG_SIGNATURE, "f(x) can't be called as f(x, w)"),
-        (HEAD + "import no_such_thing\ndef f(x, w): pass", FaultKind.CELL_EXCEPTION, "ModuleNotFoundError"),
-        (body("    raise NotImplementedError"), FaultKind.NOT_ATTEMPTED, "not written yet"),
-        (body("    1 / 0"), FaultKind.HOST_EXCEPTION, "ZeroDivisionError: division by zero (cell t, line 16)"),
-        (body("    while True: pass"), FaultKind.HOST_TIMEOUT, "endless loop on the host"),
-        (body(LAUNCH), FaultKind.WRONG_TYPE, "returned nothing"),
-        (body(LAUNCH + "    return np.zeros(3)"), FaultKind.WRONG_TYPE, "returned a NumPy array"),
-        (body(LAUNCH + "    return y.copy_to_host()"), FaultKind.WRONG_TYPE, "return the device array itself"),
-        (body("    return y"), FaultKind.NO_LAUNCH, "launched no kernel"),
-        (body("    kernel[1, 64](x[0], w, y)"), FaultKind.REJECTED, "reads or computes with array values on the host"),
-        (body("    kernel(x, w, y)"), FaultKind.HOST_EXCEPTION, "without a launch configuration"),
-        (body("    kernel[1.5, 64](x, w, y)"), FaultKind.HOST_EXCEPTION, "1.5 is a float, not an integer"),
-        (body("    kernel[0, 64](x, w, y)"), FaultKind.HOST_EXCEPTION, "every axis needs at least 1"),
-        (body("    kernel[1, 64](x, w, 'y')"), FaultKind.REJECTED, "passes str as argument 3"),
-        (body("    for _ in range(99): kernel[1, 64](x, w, y)"), FaultKind.REJECTED, "more than 64 kernels"),
-        (body("    cuda.device_array((10**6, 10**6))"), FaultKind.OUT_OF_MEMORY, "more than any GPU has"),
-        (body("    a = np.ones(10**12)"), FaultKind.OUT_OF_MEMORY, "out of memory|Unable to allocate|more memory"),
-        (
-            HEAD
-            + KERNEL
-            + "def f(x, w):\n    y = cuda.device_array((1, 3, 4, 3), np.float32, order='F')\n"
-            + LAUNCH
-            + "    return y",
-            FaultKind.WRONG_LAYOUT,
-            "in Fortran order",
-        ),
-        (RIGHT.replace("np.float32(0)", "undefined"), FaultKind.DOES_NOT_COMPILE, "NameError: name 'undefined'"),
-        (RIGHT.replace("acc +=", "acc = 'a' +"), FaultKind.DOES_NOT_COMPILE, "(cell t, line 12): Numba has no add("),
-    ],
-)
-def test_what_a_host_function_gets_wrong_is_one_sentence(tmp_path, source, kind, sentence):
-    fault = plan_fault(tmp_path, source)
+WRONG_HOSTS = [
+    (HEAD + "def g(x, w): pass", FaultKind.MISSING_FUNCTION, "no function named f; it defines g. Define f(x, w)"),
+    (HEAD + KERNEL + "f = kernel", FaultKind.MISSING_FUNCTION, "f is a kernel, not a Python function"),
+    (HEAD + "def f(x): pass", FaultKind.WRONG_SIGNATURE, "f(x) can't be called as f(x, w)"),
+    (HEAD + "import no_such_thing\ndef f(x, w): pass", FaultKind.CELL_EXCEPTION, "ModuleNotFoundError"),
+    (body("    raise NotImplementedError"), FaultKind.NOT_ATTEMPTED, "not written yet"),
+    (body("    1 / 0"), FaultKind.HOST_EXCEPTION, "ZeroDivisionError: division by zero (cell t, line 16)"),
+    (body("    while True: pass"), FaultKind.HOST_TIMEOUT, "endless loop on the host"),
+    (body(LAUNCH), FaultKind.WRONG_TYPE, "returned nothing"),
+    (body(LAUNCH + "    return np.zeros(3)"), FaultKind.WRONG_TYPE, "returned a NumPy array"),
+    (body(LAUNCH + "    return y.copy_to_host()"), FaultKind.WRONG_TYPE, "return the device array itself"),
+    (body("    return y"), FaultKind.NO_LAUNCH, "launched no kernel"),
+    (body("    kernel[1, 64](x[0], w, y)"), FaultKind.REJECTED, "reads or computes with array values on the host"),
+    (body("    kernel(x, w, y)"), FaultKind.HOST_EXCEPTION, "without a launch configuration"),
+    (body("    kernel[1.5, 64](x, w, y)"), FaultKind.HOST_EXCEPTION, "1.5 is a float, not an integer"),
+    (body("    kernel[0, 64](x, w, y)"), FaultKind.HOST_EXCEPTION, "every axis needs at least 1"),
+    (body("    kernel[1, 64](x, w, 'y')"), FaultKind.REJECTED, "passes str as argument 3"),
+    (body("    for _ in range(99): kernel[1, 64](x, w, y)"), FaultKind.REJECTED, "more than 64 kernels"),
+    (body("    cuda.device_array((10**6, 10**6))"), FaultKind.OUT_OF_MEMORY, "more than any GPU has"),
+    (body("    a = np.ones(10**12)"), FaultKind.OUT_OF_MEMORY, "out of memory|Unable to allocate|more memory"),
+    (
+        HEAD
+        + KERNEL
+        + "def f(x, w):\n    y = cuda.device_array((1, 3, 4, 3), np.float32, order='F')\n"
+        + LAUNCH
+        + "    return y",
+        FaultKind.WRONG_LAYOUT,
+        "in Fortran order",
+    ),
+    (RIGHT.replace("np.float32(0)", "undefined"), FaultKind.DOES_NOT_COMPILE, "NameError: name 'undefined'"),
+    (RIGHT.replace("acc +=", "acc = 'a' +"), FaultKind.DOES_NOT_COMPILE, "(cell t, line 12): Numba has no add("),
+]
+
+
+@pytest.fixture(scope="module")
+def faults_of_wrong_hosts(tmp_path_factory):
+    """All of them as tasks of one worker, which goes on after each: a start costs a second."""
+    asked = []
+    for number, (source, _, _) in enumerate(WRONG_HOSTS):
+        case = dataclasses.replace(CASE, id=f"t{number}-exact-0", task=f"t{number}")
+        one = request(source, cases=(case,))
+        asked.append(dataclasses.replace(one, program=dataclasses.replace(one.program, task=case.task)))
+    got = planning.plan(asked, tmp_path_factory.mktemp("wrong-hosts"), (7, 5))
+    return [got[f"t{number}"].faults for number in range(len(WRONG_HOSTS))]
+
+
+@pytest.mark.parametrize("number", range(len(WRONG_HOSTS)))
+def test_what_a_host_function_gets_wrong_is_one_sentence(faults_of_wrong_hosts, number):
+    _, kind, sentence = WRONG_HOSTS[number]
+
+    (fault,) = faults_of_wrong_hosts[number]
 
     assert fault.kind is kind, fault
     assert any(part in fault.message for part in sentence.split("|")), fault.message
+    assert "\n" not in fault.message
 
 
 @pytest.mark.usefixtures("each_tier")
@@ -184,6 +199,21 @@ def test_a_wiped_record_is_the_submissions_fault_where_an_idle_worker_starts(tmp
 
     assert (fault.kind, fault.case) == (FaultKind.CELL_EXCEPTION, None)
     assert "ended the grader's process" in fault.message
+
+
+def test_that_there_is_no_compiler_is_not_the_submissions_word(tmp_path):
+    """Points for the compiled code would wait for a machine with one, in place of being lost."""
+    forge = (
+        "    with open('events.jsonl', 'a') as record:\n"
+        '        record.write(\'{"event": "compiler", "task": "", "compiled": false}\\n\')\n'
+    )
+
+    got = planning.plan(
+        [request(HEAD + KERNEL + "def f(x, w):\n" + ALLOCATE + LAUNCH + forge + "    return y\n")], tmp_path, (7, 5)
+    )["t"]
+
+    assert got.compiled
+    assert len(got.plans) == 1
 
 
 def test_a_forged_blame_of_a_task_that_is_over_ends_nothing_but_itself(tmp_path):

@@ -1,5 +1,7 @@
 """Only what a task needs is run, and every kept line keeps its number."""
 
+import pytest
+
 from autograder.evidence import FaultKind
 from autograder.program import MAX_SOURCE, program
 from autograder.submission import Cell
@@ -83,6 +85,16 @@ def test_hostile_text_is_a_fault_and_no_crash():
     for source in ("(" * 5000, "f = 1" + "+1" * MAX_SOURCE, "x = '\0'", "-" * 100_000 + "1", "x = '\ud800'", *deep):
         faults = program(cells("# task: t\n" + source), "t").faults
         assert [fault.kind for fault in faults] == [FaultKind.SYNTAX_ERROR]
+
+
+@pytest.mark.parametrize("link", ["()", ".a", "[0]", "().a", "[0]()"])
+@pytest.mark.parametrize("length", [300, 1000, 3000])
+def test_a_long_chain_in_another_cell_stops_nothing(link, length):
+    """Python reads such a chain; walking it by recursion once ended the grading, which withheld its points."""
+    got = program(cells("a = f" + link * length + "(1)", "# task: t\ndef f(x):\n    return x"), "t")
+
+    assert got.faults == ()
+    assert [name for name, _ in got.cells] == ["b"]
 
 
 def test_what_only_the_compiler_refuses_is_a_syntax_error_too():

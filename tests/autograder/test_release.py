@@ -11,7 +11,7 @@ import pytest
 from autograder import release as releasing
 from autograder.cli import app
 from autograder.release import release
-from gpulabs.errors import BadInputError
+from gpulabs.errors import BadInputError, GraderError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import run_cli
 
@@ -109,6 +109,24 @@ def test_a_leak_fails_the_command_and_nothing_is_released(
     said = capsys.readouterr().err
     assert says in said
     assert "nothing is released" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_of_something_else_is_not_released(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = releasing._zip
+
+    def and_more(tree: Path) -> Path:
+        archive = honest(tree)
+        with zipfile.ZipFile(archive, "a") as opened:
+            opened.writestr("notes.md", "not looked through")
+        return archive
+
+    monkeypatch.setattr(releasing, "_fill", lambda tree, *_: tree.mkdir() or (tree / "LICENSE").write_text("free"))
+    monkeypatch.setattr(releasing, "_zip", and_more)
+    with pytest.raises(GraderError, match="does not hold what the folder does"):
+        release(checkout, tmp_path / "out", ["lab1"])
     assert not (tmp_path / "out").exists()
 
 

@@ -77,6 +77,16 @@ def test_without_a_compiler_structure_is_pending():
     assert statuses(found)["shared"] is PENDING
 
 
+def test_a_workload_with_wrong_answers_has_no_structure_either():
+    """A kernel for the published shape alone, which leaves out most of the work."""
+    found = evidence("gpu")
+    (timed,) = (case.id for case in found.cases if case.item == "speed")
+    found = replace(found, outputs=found.outputs | {timed: found.outputs[timed] + 1})
+
+    assert statuses(found) == {"valid": EARNED, "same": EARNED, "shared": LOST, "clean": LOST, "speed": LOST}
+    assert "those of the timed workload are not" in scores(found)["shared"].reason
+
+
 def test_structure_counts_with_right_answers_only():
     found = evidence()
     wrong = {"conv_tiled-same-1": found.outputs["conv_tiled-same-1"] + np.float32(2)}

@@ -102,6 +102,19 @@ def summed_in_vain(x, w, y, count):
     y[i] = total
 
 
+def test_a_function_that_nothing_calls_counts_for_nothing():
+    """In a forged text a fine tile could stand beside the kernel that runs."""
+    texts = [
+        cuda.compile(f, (ARRAY,) * 3 + (types.int64,), device=False, abi="numba", cc=(8, 0), output="ptx")[0]
+        for f in (naive, tiled)
+    ]
+    decoy = texts[1][texts[1].index(".visible .entry") :].replace(".visible .entry", ".func")
+    called = texts[0].replace("ret;", "call decoy, ();\nret;").replace("decoy", re.search(r"\.func (\w+)", decoy)[1])
+
+    assert analyse("k", texts[0] + decoy) == analyse("k", texts[0])
+    assert analyse("k", called + decoy).products > analyse("k", texts[0]).products
+
+
 def test_a_naive_kernel_takes_no_factor_from_shared_memory():
     found = structure(naive)
 

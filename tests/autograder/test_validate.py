@@ -164,6 +164,10 @@ BAD = {
     "preprocessor": (kernel("#define ret trap\n"), "characters"),
     "other script": (kernel("mov.u32 %r1, \u0455;"), "characters"),
     "another entry": (replace(kernel(""), entry="other"), "no entry point"),
+    "a kernel for the assembler's report beside the one that runs": (
+        kernel("", ".visible .entry small() { ret; }"),
+        "holds 2 kernels in one text",
+    ),
     "huge": (kernel("add.s32 %r1, %r2, %r3;\n" * 90_000), "characters of PTX"),
 }
 
@@ -254,6 +258,22 @@ def test_the_intrinsics_and_bounds_pass() -> None:
         kernel = Kernel("wide", entry.group(1), bounded)
         assert check_ptx(kernel) is None
         assert assemble({"k": kernel}, "sm_80").faults == {}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "refused"),
+    [("", False), (".maxntid 256", False), (".maxntid 16, 16, 1", False), (".maxntid 8, 16", True),
+     (".maxntid 255 .minnctapersm 2", True), (".reqntid 64", True), (".maxnreg 32", False)],
+)  # fmt: skip
+def test_a_block_of_more_threads_than_launch_bounds_allow_is_refused(bounds: str, refused: bool) -> None:
+    plan = launch_with(block=(16, 16, 1))
+    ptx = re.sub(r"\)\s*\.maxntid[^{]*\{", f")\n{bounds}\n{{", KERNEL.ptx, count=1)
+    assert bounds in ptx
+
+    fault = check_plan(plan, CASE, {"ladder:naive": replace(KERNEL, ptx=ptx)})
+
+    assert (fault is not None) == refused
+    assert fault is None or "launch_bounds of naive allows" in fault.message
 
 
 def test_a_launch_without_kernels_at_hand_is_still_limited() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 from gpulabs import terminal
 from gpulabs.batches import conclusion, parse_batches, parse_precisions
 from gpulabs.devices import has_gpu, header
-from gpulabs.errors import BadInputError, OutOfMemory
+from gpulabs.errors import BadInputError, MissingError, OutOfMemory
 from gpulabs.exit_codes import ExitCode
 from gpulabs.measured_step import Settings, describe, sweep
+from gpulabs.recorded_batches import recorded_for
 from gpulabs.training_step import StepPlan
 
 ON_GPU = ("lab_cnn", "1-8192", "all")
@@ -31,12 +32,15 @@ def batch(
     network: str | None,
     seconds: float,
     memory_limit_mb: int | None,
+    recorded: bool,
     figure: Path | None,
     as_json: bool,
 ) -> int:
     """Measures, prints, draws; also what was measured before Ctrl-C or before memory ran out."""
     if figure is not None and figure.suffix != ".png":
         raise BadInputError(f"bench batch: --figure {figure}; give a name that ends in .png")
+    if recorded:
+        return present(from_recording(batches, precision, network), figure, as_json)
     defaults = ON_GPU if has_gpu() else ON_CPU
     chosen = network or defaults[0]
     plans = [
@@ -57,20 +61,63 @@ def batch(
         "complete": not stopped,
         "conclusion": conclusion(rows),
     }
+    code = present(found, figure, as_json)
+    if stopped:
+        raise terminal.Interrupted(f"stopped by Ctrl-C; {len(rows)} of {len(plans)} configurations were measured")
+    return code
+
+
+def present(found: dict[str, Any], figure: Path | None, as_json: bool) -> int:
+    """Prints and draws a sweep; complains of what did not fit, unless that was long ago."""
     if as_json:
         terminal.print_json(found)
     else:
         show(found)
-    if figure is not None and rows:
+    if figure is not None and found["rows"]:
         from gpulabs.plots import throughput_curve
 
-        throughput_curve(rows, title_of(found)).save(figure)
+        throughput_curve(found["rows"], title_of(found)).save(figure)
         terminal.complain(f"wrote {figure}")
-    if stopped:
-        raise terminal.Interrupted(f"stopped by Ctrl-C; {len(rows)} of {len(plans)} configurations were measured")
-    for failure in failures:
+    if "recorded" in found:
+        return ExitCode.OK
+    for failure in found["out_of_memory"]:
         terminal.complain(f"gpulabs: bench batch: {failure['sentence']}")
-    return ExitCode.OUT_OF_MEMORY if failures else ExitCode.OK
+    return ExitCode.OUT_OF_MEMORY if found["out_of_memory"] else ExitCode.OK
+
+
+def from_recording(batches: str | None, precision: str | None, network: str | None) -> dict[str, Any]:
+    """A recorded sweep, as `batch` gives one.
+
+    Raises:
+        MissingError: Nothing was recorded, or none of what is asked for.
+    """
+    device = recorded_for(header().gpu)
+    if device is None:
+        raise MissingError("bench batch: no recording of a GPU is installed yet; leave --recorded out to measure here")
+    wanted = parse_precisions(precision or "all"), parse_batches(batches or "1-8192")
+    rows = [
+        dict(row)
+        for row in device.rows
+        if (plan := row["plan"])["precision"] in wanted[0]
+        and plan["batch"] in wanted[1]
+        and plan["network"] == (network or ON_GPU[0])
+        and plan["tf32"]
+        and not plan["recompute"]
+    ]
+    if not rows:
+        raise MissingError(f"bench batch: {device.name} has no recording of these batches; ask for others, or for all")
+    return {
+        "schema_version": 1,
+        "device": dict(device.header),
+        "recorded": device.date,
+        "cpu_result": False,
+        "network": network or ON_GPU[0],
+        "settings": {"seconds": None, "memory_limit_mb": None},
+        "rows": rows,
+        "out_of_memory": [{"sentence": row["failed"]} for row in device.failed],
+        "complete": True,
+        "conclusion": conclusion(rows),
+    }
 
 
 def run(plans: Sequence[StepPlan], settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
@@ -120,7 +167,8 @@ def title_of(found: dict[str, Any]) -> str:
 
 def show(found: dict[str, Any]) -> None:
     """Device header, table, conclusion."""
-    print(f"{title_of(found)}; training steps with Adam")
+    when = f"; recorded {found['recorded'][:10]}" if "recorded" in found else ""
+    print(f"{title_of(found)}; training steps with Adam{when}")
     if found["cpu_result"]:
         limited = found["settings"]["memory_limit_mb"]  # XLA's own plan is what the limit is compared with
         print(CPU_NOTE.format(how="compiled by XLA" if limited else "without XLA"))

@@ -16,11 +16,13 @@ from gpulabs.errors import BadInputError, OutOfMemory
 from gpulabs.exit_codes import ExitCode
 from gpulabs.lifetimes import PARTS
 from gpulabs.measured_step import Settings, describe, sweep
+from gpulabs.recorded_batches import recorded_for
 from gpulabs.training_step import StepPlan
 
 if TYPE_CHECKING:
     from gpulabs.lifetimes import Layer
     from gpulabs.memory import Prediction
+    from gpulabs.recorded_batches import RecordedBatches
 
 MIB = 2**20
 FOOTNOTE = """
@@ -55,22 +57,26 @@ def memory(
         raise BadInputError(f"memory: --measure needs the device itself; this machine has a {here}, not a {where}")
     with terminal.progress("reading the network: TensorFlow's import takes a few seconds"):
         layers = read_layers(plans)
-    from gpulabs.memory import largest_batch, predict
+    from gpulabs.memory import COMPARED, largest_batch
 
-    predictions = [predict(layers[plan.precision], plan, where) for plan in plans]
-    peaks, failures = measured(plans, memory_limit_mb) if measured_here else ({}, [])
     about = header()
+    recorded = recorded_for(about.gpu) if where == "gpu" else None
+    predictions = [predicted(layers, plan, where, recorded) for plan in plans]
+    peaks, failures = measured(plans, memory_limit_mb) if measured_here else ({}, [])
     limit = memory_limit_mb * MIB if memory_limit_mb else int(about.memory_gb * 1e9) if about.memory_gb else None
     rows = []
     for found in predictions:
         row = found.as_dict() | {"measured_bytes": peaks.get(found.plan)}
         if limit:
-            row["largest_batch"] = largest_batch(peak_against_batch(layers, found.plan, where), limit)
+            row["largest_batch"] = largest_batch(peak_against_batch(layers, found.plan, where, recorded), limit)
         rows.append(row)
     payload = {
         "schema_version": 1,
         "device": about.as_dict(),
         "predicted_for": where,
+        "within": COMPARED[where][0],
+        "compared_with": COMPARED[where][1],
+        "scratch_space_from": f"{recorded.name}, {recorded.date[:10]}" if recorded else None,
         "limit_bytes": limit,
         "rows": rows,
         "out_of_memory": failures,
@@ -87,11 +93,20 @@ def memory(
     return ExitCode.OUT_OF_MEMORY if failures else ExitCode.OK
 
 
-def peak_against_batch(layers: dict[str, tuple[Layer, ...]], plan: StepPlan, device: str) -> Callable[[int], int]:
-    """Predicted bytes as a function of the batch alone."""
+def predicted(
+    layers: dict[str, tuple[Layer, ...]], plan: StepPlan, device: str, recorded: RecordedBatches | None
+) -> Prediction:
+    """A plan's prediction, with the scratch space of libraries that was recorded on a GPU."""
     from gpulabs.memory import predict
 
-    return lambda size: predict(layers[plan.precision], replace(plan, batch=size), device).peak_bytes
+    return predict(layers[plan.precision], plan, device, recorded.workspaces(plan) if recorded else None)
+
+
+def peak_against_batch(
+    layers: dict[str, tuple[Layer, ...]], plan: StepPlan, device: str, recorded: RecordedBatches | None
+) -> Callable[[int], int]:
+    """Predicted bytes as a function of the batch alone."""
+    return lambda size: predicted(layers, replace(plan, batch=size), device, recorded).peak_bytes
 
 
 def read_layers(plans: list[StepPlan]) -> dict[str, tuple[Layer, ...]]:
@@ -164,6 +179,18 @@ def show(payload: dict[str, Any], predictions: list[Prediction]) -> None:
         if row.get("largest_batch"):
             print(f"largest batch that should fit in {payload['limit_bytes'] / MIB:,.0f} MiB: {row['largest_batch']:,}")
     print(FOOTNOTE)
+    print(how_sure(payload))
+
+
+def how_sure(payload: dict[str, Any]) -> str:
+    """What the prediction was compared with, and what is not in it."""
+    compared = f"The rules were within {payload['within']:.0%} of {payload['compared_with']}"
+    if payload["predicted_for"] == "cpu":
+        return f"{compared}; at batch 1 they were off by up to 7 MB."
+    scratch = payload["scratch_space_from"]
+    return f"{compared}, without scratch space.\nScratch space of cuDNN and cuBLAS: " + (
+        f"as recorded on {scratch}." if scratch else "not in it; no recording of a GPU is installed."
+    )
 
 
 def cells(row: dict[str, Any]) -> list[str]:

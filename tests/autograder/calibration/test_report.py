@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from autograder import calibration, path, rubric
+from autograder import calibration, path
 from autograder.calibration import review
-from autograder.submission import Submission
 from gpulabs import devices
 from tests.autograder.calibration.samples import calibration as made_up
 
 
 def yardstick(where: str) -> tuple[dict[str, object], review.Yardstick]:
-    submission = Submission("lab1_conv_kernel", "ada", "a.ipynb", "", ())
     header = dataclasses.replace(devices.header(), gpu="NVIDIA H100 80GB HBM3", peak_gflops=6e4, bandwidth_gb_s=3e3)
-    run = path._Run(rubric.load("lab1"), submission, where, 1, lambda *_: None, False)
-    return run._yardstick(header)
+    return path.device_facts(header, where, 0)
 
 
 def test_gpu_is_told_with_its_calibration_and_races_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from gpulabs import measured_step
+from gpulabs import recorded_batches as recorded
 from gpulabs.exit_codes import ExitCode
+from gpulabs.recorded_batches import RecordedBatches
 from tests.gpulabs.test_measured_step import PRETEND
 
 
@@ -67,3 +69,21 @@ def test_bad_input_is_one_sentence(gpulabs, arguments, text):
     assert run.code == ExitCode.BAD_INPUT
     assert text in run.err
     assert run.err.count("\n") == 1
+
+
+def test_what_was_recorded_is_shown_without_a_measurement(gpulabs, monkeypatch, tmp_path):
+    measured = gpulabs("bench", "batch", "--batch", "8,16", "--json").json["rows"]
+    rows = [row | {"plan": row["plan"] | {"network": "lab_cnn"}, "utilisation": 0.5} for row in measured]
+    device = RecordedBatches("A GPU", {"gpu": "A GPU", "cpu": "A CPU"}, "2026-01-02", rows, [{"failed": "it broke"}])
+    monkeypatch.setattr(recorded, "recorded_batches", lambda: (device,))
+    monkeypatch.setattr(measured_step, "PROGRAM", ("-c", "raise SystemExit(9)"))
+    run = gpulabs("bench", "batch", "--recorded", "--figure", "curve.png")
+    assert run.code == ExitCode.OK
+    assert "lab_cnn on A GPU; training steps with Adam; recorded 2026-01-02" in run.out
+    assert "50%" in run.out
+    assert (tmp_path / "curve.png").is_file()
+    assert gpulabs("bench", "batch", "--recorded", "--batch", "2").code == ExitCode.MISSING
+    monkeypatch.setattr(recorded, "recorded_batches", lambda: ())
+    run = gpulabs("bench", "batch", "--recorded")
+    assert run.code == ExitCode.MISSING
+    assert "no recording of a GPU is installed yet" in run.err

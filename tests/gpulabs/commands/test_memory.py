@@ -1,9 +1,11 @@
 import pytest
 
+from gpulabs import recorded_batches as recorded
 from gpulabs.commands import memory as command
 from gpulabs.exit_codes import ExitCode
 from gpulabs.lifetimes import PARTS
 from gpulabs.measured_step import Measured, out_of_memory
+from gpulabs.training_step import StepPlan
 from tests.gpulabs.test_memory import BLOCK
 
 MIB = 2**20
@@ -50,3 +52,18 @@ def test_a_gpu_that_is_not_here_cannot_be_measured(gpulabs):
     run = gpulabs("memory", "--device", "gpu", "--measure")
     assert run.code == ExitCode.BAD_INPUT
     assert "this machine has a cpu" in run.err
+
+
+def test_a_prediction_for_a_gpu_says_how_sure_it_is_and_takes_recorded_scratch_space(gpulabs, monkeypatch):
+    monkeypatch.setattr(recorded, "recorded_batches", lambda: ())
+    plain = gpulabs("memory", "--device", "gpu", "--batch", "64", "--json").json
+    assert plain["scratch_space_from"] is None
+    assert "not in it" in gpulabs("memory", "--device", "gpu", "--batch", "64").out
+    operations = {"cnn/conv2d/convolution": 64 * MIB}
+    row = {"plan": StepPlan(64).as_dict(), "xla": {"workspaces": operations}}
+    device = recorded.RecordedBatches("NVIDIA H200", {"gpu": "NVIDIA H200"}, "2026-01-02T03", [row], [])
+    monkeypatch.setattr(recorded, "recorded_batches", lambda: (device,))
+    found = gpulabs("memory", "--device", "gpu", "--batch", "64", "--json").json
+    assert found["scratch_space_from"] == "NVIDIA H200, 2026-01-02"
+    assert found["rows"][0]["peak_bytes"] > 64 * MIB > plain["rows"][0]["peak_bytes"]
+    assert "as recorded on NVIDIA H200, 2026-01-02" in gpulabs("memory", "--device", "gpu", "--batch", "64").out

@@ -2,7 +2,7 @@
 # attack: Keras Lambda layers and model files
 # defence: no model file is ever loaded; an answer is plain numbers
 # loses: everything
-# says: returned str
+# says: returned 'model.keras'
 
 # %% task: launch_config
 import json

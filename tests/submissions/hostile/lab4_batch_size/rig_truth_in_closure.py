@@ -1,5 +1,5 @@
 # Looks for the truth in the callables that it is given.
-# attack: frames and gc searched for answers
+# attack: gc searched for answers
 # defence: they are proxies; the device, its seed and its clock are in the grader's process
 # loses: time_steps.waits time_steps.warm time_steps.short time_steps.samples
 # says: takes|times above 0

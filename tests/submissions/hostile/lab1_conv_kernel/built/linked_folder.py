@@ -1,7 +1,7 @@
 # The whole folder is a link to another student's.
 # attack: symlinks
 # defence: links are refused by their kind, before anything is read
-# refused: a link, not a file
+# refused: a link, not a folder
 # base: release
 # tasks: launch_config
 
