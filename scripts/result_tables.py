@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,11 +304,9 @@ def classes() -> list[str]:
                 f"As jobs of Slurm (`{slurm['options']}`): {again[not slurm['same_table']]}; "
                 f"{slurm['graded_twice']} graded twice."
             )
-        odd = [
-            each
-            for part in (found, found.get("killed", {}), found.get("slurm", {}))
-            for each in part.get("surprises", ())
-        ]
+        parts = (found, found.get("killed", {}), found.get("slurm", {}))
+        times = Counter(each for part in parts for each in part.get("surprises", ()))
+        odd = [f"{each} ({count} times)" if count > 1 else each for each, count in times.items()]
         text.append(f"Not as expected: {'; '.join(odd)}." if odd else "Every score was the expected one.")
         rows = [(kind, *values.values()) for kind, values in found["kinds"].items()]
         columns = ("kind", "submissions", "median points", "median s")
