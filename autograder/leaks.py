@@ -41,6 +41,7 @@ WHEEL = (
     *(
         "gpulabs/recorded/*.json",
         "gpulabs/recorded/step_times/*.json",
+        "gpulabs/recorded/batch/*.json",
         "autograder/**.py",
         "autograder/ladder/*.ptx",
         "autograder/ladder/*.json",

@@ -145,7 +145,7 @@ def grade(
                 process.wait()
             run.seconds = time.monotonic() - began
     _, alive = psutil.wait_procs(family, timeout=10)
-    run.left = [" ".join(each.cmdline())[:120] for each in alive if each.is_running()]
+    run.left = [" ".join(["python", *each.cmdline()[1:]])[:120] for each in alive if each.is_running()]
     return run
 
 
