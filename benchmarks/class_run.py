@@ -145,7 +145,8 @@ def grade(
                 process.wait()
             run.seconds = time.monotonic() - began
     _, alive = psutil.wait_procs(family, timeout=10)
-    run.left = [" ".join(["python", *each.cmdline()[1:]])[:120] for each in alive if each.is_running()]
+    commands = [each.cmdline() for each in alive if each.is_running()]
+    run.left = [" ".join([Path(words[0]).name, *words[1:]])[:120] for words in commands if words]
     return run
 
 
