@@ -53,7 +53,7 @@ import math
 import numpy as np
 from numba import cuda
 
-from gpulabs.notebook import attempt, compare, measure, recorded
+from gpulabs.notebook import attempt, compare, measure, recorded, recorded_on
 from gpulabs.occupancy import LIMITS
 from gpulabs.plots import bank_map, halo_map, ladder_bars, occupancy_bars, register_map, roofline
 from gpulabs.roofline import TENSOR_KERNELS, roof_for, tensor_peak_gflops
@@ -98,7 +98,7 @@ def conv_coalesced(x, w, stride, padding):
 
 # %% [markdown]
 # Everything in this lab is timed on one workload: 64 images of 58 x 58 pixels and 64 channels, 64 filters of 3 x 3. Speeds are
-# kept in `speed`, kernel by kernel. Without a GPU, times recorded on an H100 stand in.
+# kept in `speed`, kernel by kernel. Without a GPU, our kernels' recorded times stand in; the cell says from which GPU.
 
 # %%
 rng = np.random.default_rng(0)
@@ -822,19 +822,19 @@ def conv_challenge(x, w, stride, padding):
 check("conv_challenge")
 
 # %% [markdown]
-# **Measure.** The whole ladder. On a GPU these are your kernels, beside cuDNN's recorded time if yours is an H100; without a GPU
-# they are our kernels, as recorded.
+# **Measure.** The whole ladder. On a GPU these are your kernels, beside cuDNN's recorded time if it is from a GPU
+# like yours; without a GPU they are our kernels, as recorded.
 
 # %%
 speed["conv_challenge"] = measure(conv_challenge, x, w, 1, "valid")
 mine = {kernel: gflops for kernel, gflops in speed.items() if gflops}
-if "H100" in lab.gpu and "cudnn" in shown:
+if lab.gpu == recorded_on() and "cudnn" in shown:
     mine["cudnn"] = shown["cudnn"]
 bars = mine if lab.gpu else {kernel: gflops for kernel, gflops in shown.items() if kernel not in ("torch", "cudnn_tf32")}
 best = bars.get("conv_challenge") or bars.get("buffered")
 if best and "cudnn" in bars:
     compare(my_prediction, 100 * best / bars["cudnn"], "% of cuDNN")
-ladder_bars(bars, title="Your kernels" if lab.gpu else "Our kernels, recorded on an H100")
+ladder_bars(bars, title="Your kernels" if lab.gpu else f"Our kernels, recorded on one {recorded_on()}")
 
 # %% [markdown]
 # And under the roof. All rungs do the same convolution, so all have the same intensity: the fewest bytes don't change, only how
