@@ -93,18 +93,20 @@ def grading(lab: str) -> list[str]:
     if not (RESULTS / f"{lab}_grading.json").is_file():
         return []
     found = load(f"{lab}_grading")
-    check, corpus = found["check"], found["corpus"]
+    corpus, check = found["corpus"], found.get("check")
     right = [entry for entry in corpus if entry["name"].startswith("correct/")]
     wrong = [entry for entry in corpus if entry["name"].startswith("wrong/")]
+    checks = f"{check['median_s']:.1f} s (median of {len(check['all_s'])})" if check else "not measured"
     rows = [
-        (f"`gpulabs check {lab}`, start to verdict", f"{check['median_s']:.1f} s (median of {len(check['all_s'])})"),
+        (f"`gpulabs check {lab}`, start to verdict", checks),
         *(
             (f"the {name}", f"{whole['points']:g} of {whole['max_points']:g} points, {whole['duration_s']:.1f} s")
-            for name, whole in found["whole"].items()
+            for name, whole in found.get("whole", {}).items()
         ),
         ("right submissions that earn everything", f"{sum(e['as_expected'] for e in right)} of {len(right)}"),
         ("wrong ones that lose exactly the named points", f"{sum(e['as_expected'] for e in wrong)} of {len(wrong)}"),
     ]
+    waiting = ", ".join(found.get("not_run", ()))
     speeds = [
         (entry["name"], key.split(".")[0], numbers["time_ms"], numbers.get("cudnn_ms"))
         for entry in corpus
@@ -122,7 +124,13 @@ def grading(lab: str) -> list[str]:
         "",
         table(("what", "measured"), rows),
         "",
-        " ".join([f"What was not as expected: {missed}" if missed else "All were as expected.", *again(lab)]),
+        " ".join(
+            [
+                f"What was not as expected: {missed}" if missed else "All were as expected.",
+                *again(lab),
+                *([f"Not graded in this record: {waiting}."] if waiting else []),
+            ]
+        ),
         "",
         table(columns, speeds),
         "",
