@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME
 .PHONY: help install demo test lint pytest labs help-pages result-tables take-records attack-table clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make $(VENV) and install gpulabs with what tests need
 
