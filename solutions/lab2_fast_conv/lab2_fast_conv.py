@@ -844,6 +844,8 @@ bars = mine if lab.gpu else {kernel: gflops for kernel, gflops in shown.items() 
 best = bars.get("conv_challenge") or bars.get("buffered")
 if best and "cudnn" in bars:
     compare(my_prediction, 100 * best / bars["cudnn"], "% of cuDNN")
+elif best:
+    print("cuDNN's time on this GPU is not recorded: `gpulabs bench conv --shape medium` in a terminal measures it.")
 ladder_bars(bars, title="Your kernels" if lab.gpu else f"Our kernels, recorded on one {recorded_on()}")
 
 # %% [markdown]
