@@ -1,4 +1,4 @@
-"""Writes what README.md, docs/measurements.md and docs/decision.md say of benchmarks/results/*.json; --check compares."""
+"""Writes what README.md and docs/ say of measurements, from benchmarks/results/*.json; --check compares."""
 
 from __future__ import annotations
 
@@ -320,8 +320,8 @@ def in_short() -> list[str]:
     medium, large = (times[name]["cudnn"] / times[name]["winograd"] for name in ("medium", "large"))
     return [
         f"On one {found['device']['name']} the best direct float32 kernel runs at "
-        f"{math.prod(direct) ** (1 / len(direct)):.2f} times the speed of cuDNN's best (geometric mean of {len(direct)} "
-        f"convolutions), Winograd at {medium:.1f} and {large:.1f} times on the two large ones.",
+        f"{math.prod(direct) ** (1 / len(direct)):.2f} times the speed of cuDNN's best (geometric mean of "
+        f"{len(direct)} convolutions), Winograd at {medium:.1f} and {large:.1f} times on the two large ones.",
         "",
     ]
 
