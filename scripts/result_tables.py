@@ -1,4 +1,4 @@
-"""Writes the tables of docs/measurements.md and docs/decision.md from benchmarks/results/*.json; --check compares."""
+"""Writes what README.md and docs/ say of measurements, from benchmarks/results/*.json; --check compares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.ladder import show  # noqa: E402 (a script is run from anywhere)
+from benchmarks.ladder import changed_since, show  # noqa: E402 (a script is run from anywhere)
 from benchmarks.record import table  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -44,11 +44,13 @@ def ladder() -> list[str]:
         for e in found["shapes"]
         if "date" in e
     ]
+    old = changed_since(found["shapes"])
     return [
         "## The ladder of kernels",
         "",
         " ".join([header(found), *again]),
         "",
+        *([f"Changed since, so that its row is of an earlier kernel: {', '.join(old)}.", ""] if old else []),
         *ratios(found["shapes"]),
         show(found["shapes"]),
         "",
@@ -93,18 +95,20 @@ def grading(lab: str) -> list[str]:
     if not (RESULTS / f"{lab}_grading.json").is_file():
         return []
     found = load(f"{lab}_grading")
-    check, corpus = found["check"], found["corpus"]
+    corpus, check = found["corpus"], found.get("check")
     right = [entry for entry in corpus if entry["name"].startswith("correct/")]
     wrong = [entry for entry in corpus if entry["name"].startswith("wrong/")]
+    checks = f"{check['median_s']:.1f} s (median of {len(check['all_s'])})" if check else "not measured"
     rows = [
-        (f"`gpulabs check {lab}`, start to verdict", f"{check['median_s']:.1f} s (median of {len(check['all_s'])})"),
+        (f"`gpulabs check {lab}`, start to verdict", checks),
         *(
             (f"the {name}", f"{whole['points']:g} of {whole['max_points']:g} points, {whole['duration_s']:.1f} s")
-            for name, whole in found["whole"].items()
+            for name, whole in found.get("whole", {}).items()
         ),
         ("right submissions that earn everything", f"{sum(e['as_expected'] for e in right)} of {len(right)}"),
         ("wrong ones that lose exactly the named points", f"{sum(e['as_expected'] for e in wrong)} of {len(wrong)}"),
     ]
+    waiting = ", ".join(found.get("not_run", ()))
     speeds = [
         (entry["name"], key.split(".")[0], numbers["time_ms"], numbers.get("cudnn_ms"))
         for entry in corpus
@@ -122,7 +126,13 @@ def grading(lab: str) -> list[str]:
         "",
         table(("what", "measured"), rows),
         "",
-        " ".join([f"What was not as expected: {missed}" if missed else "All were as expected.", *again(lab)]),
+        " ".join(
+            [
+                f"What was not as expected: {missed}" if missed else "All were as expected.",
+                *again(lab),
+                *([f"Not graded in this record: {waiting}."] if waiting else []),
+            ]
+        ),
         "",
         table(columns, speeds),
         "",
@@ -134,6 +144,8 @@ def again(lab: str) -> list[str]:
     if not (RESULTS / f"{lab}_regrading.json").is_file():
         return []
     found = load(f"{lab}_regrading")
+    if found["date"] < load(f"{lab}_grading")["date"]:
+        return []
     names = ", ".join(entry["name"].split("/")[1] for entry in found["corpus"])
     right = f"{sum(entry['as_expected'] for entry in found['corpus'])} of {len(found['corpus'])}"
     return [f"Graded again {found['date'][:16].replace('T', ' ')} UTC, after a fix: {names}; {right} as expected."]
@@ -303,15 +315,30 @@ def operating_curve() -> list[str]:
     return ["### The numbers", "", when, "", *tables]
 
 
+def in_short() -> list[str]:
+    """The ladder in one sentence."""
+    found = load("ladder")
+    times = {each["name"]: {row["kernel"]: row["median_ms"] for row in each["rows"]} for each in found["shapes"]}
+    direct = [each["cudnn"] / min(each[kernel] for kernel in DIRECT if kernel in each) for each in times.values()]
+    medium, large = (times[name]["cudnn"] / times[name]["winograd"] for name in ("medium", "large"))
+    return [
+        f"On one {found['device']['name']} the best direct float32 kernel runs at "
+        f"{math.prod(direct) ** (1 / len(direct)):.2f} times the speed of cuDNN's best (geometric mean of "
+        f"{len(direct)} convolutions), Winograd at {medium:.1f} and {large:.1f} times on the two large ones.",
+        "",
+    ]
+
+
 PAGES = {
-    "measurements.md": (ladder, *map(lab, ("lab1", "lab2")), regrading, overhead, calibration, hostile, right_set),
-    "decision.md": (operating_curve,),
+    "README.md": (in_short,),
+    "docs/measurements.md": (ladder, *map(lab, ("lab1", "lab2")), regrading, overhead, calibration, hostile, right_set),
+    "docs/decision.md": (operating_curve,),
 }
 
 
 def page(name: str) -> str:
     """A page with its generated part renewed."""
-    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    text = (ROOT / name).read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return "\n".join([before + BEGIN, "", *(line for part in PAGES[name] for line in part()), END + after])
 
@@ -322,12 +349,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check, stale = parser.parse_args().check, 0
     for name in PAGES:
-        path, renewed = ROOT / "docs" / name, page(name)
+        path, renewed = ROOT / name, page(name)
         if not check:
             path.write_text(renewed, encoding="utf-8")
         elif renewed != path.read_text(encoding="utf-8"):
             stale += 1
-            print(f"docs/{name} is stale: run make result-tables")
+            print(f"{name} is stale: run make result-tables")
     return int(stale > 0)
 
 
