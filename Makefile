@@ -22,10 +22,10 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help install demo test lint pytest labs help-pages result-tables attack-table clean
+.PHONY: help install demo test lint pytest labs help-pages result-tables take-records attack-table clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make $(VENV) and install gpulabs with what tests need
 
@@ -53,8 +53,11 @@ pytest: $(STAMP)
 labs: $(STAMP)  ## Rebuild labs/ from solutions/
 	@$(BIN)/autograder build
 
-result-tables: $(STAMP)  ## Rebuild the generated parts of docs/measurements.md
+result-tables: $(STAMP)  ## Rebuild what README and docs say of measurements
 	@$(BIN)/python scripts/result_tables.py
+
+take-records: $(STAMP)  ## FROM=folder: take over the records that scripts/gpu_records.sh left there
+	@$(BIN)/python scripts/take_records.py "$(FROM)"
 
 attack-table: $(STAMP)  ## Rebuild the generated parts of docs/attacks.md
 	@$(BIN)/python scripts/attack_table.py

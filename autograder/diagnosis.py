@@ -333,7 +333,8 @@ def _tail(e: Evidence) -> Diagnosis | None:
         return None
     return Diagnosis(
         "tail", f"all of them in {text}", "check the tail",
-        "The first ones are right and the last ones aren't: look at how the index is split, and at the guards.",
+        "The first ones are right and the last ones aren't: look at how the index is split, and at the guards. In a "
+        "kernel with a tile in shared memory a missing barrier can look the same.",
     )  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def _answers_gate(task: Task, verdicts: Mapping[str, Verdict], what: str) -> Ver
         if verdict.status is Status.LOST:
             if verdict.fault is FaultKind.NOT_ATTEMPTED:
                 return verdict
-            text = f"{what} counts with right answers only, and '{other.title}' is lost: {verdict.reason}"
+            text = f"{what} counts with right answers only, and '{other.title}' is lost."
             return dataclasses.replace(verdict, reason=text, hint=f"First earn '{other.title}'.", evidence={})
     for other, verdict in answers:
         if verdict.status is not Status.EARNED:

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autograder import bench
+from autograder import bench, ladder
 from autograder.launch.cudnn import convolution
 from autograder.launch.gpu import CudaGpu
 from autograder.launch.profiled import EXECUTIONS
@@ -98,12 +98,19 @@ def measure_workload(gpu: CudaGpu, name: str, runs: int) -> dict[str, Any]:
         "flops": float(flops(y_shape, workload.w_shape)),
         "bytes": float(min_bytes(workload.x_shape, workload.w_shape, y_shape)),
         "rows": [asdict(row) for row in rows],
+        "kernels_sha256": {row.kernel: ladder.identity(row.kernel) for row in rows if row.kernel in ladder.ALL},
         "notes": notes,
     }
     cudnn = next((row for row in rows if row.kernel == "cudnn"), None)
     if cudnn:
         found["profiler"] = profile(workload, cudnn.detail.split(",")[0], cudnn.plan_index)
     return found
+
+
+def changed_since(shapes: Sequence[dict[str, Any]]) -> list[str]:
+    """Kernels of the ladder that are no longer what was measured, in the ladder's order."""
+    then = [(name, sha256) for each in shapes for name, sha256 in each["kernels_sha256"].items()]
+    return [name for name in ladder.ALL if any(n == name and sha256 != ladder.identity(name) for n, sha256 in then)]
 
 
 def show(shapes: Sequence[dict[str, Any]]) -> str:

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Every record of benchmarks/results that needs a GPU, one after the other, on a machine that does nothing else.
 #   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz for training, JOBS=6 gradings side by side
+#                                        SOLUTIONS=FOLDER with their notebooks, where jupytext is missing
 # Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class.
-# Each has a time limit, writes as it goes and is kept when another fails; OUT/steps.txt says how each ended.
+# Each has a time limit, writes as it goes and is kept when another fails; OUT/steps.txt says how each ended. Started
+# again with the same OUT, lab1 and lab2 go on where they were.
 set -uo pipefail
 
 if [[ $# -lt 1 || $1 == -h || $1 == --help ]]; then
-  sed -n '2,5s/^# //p' "$0"
+  sed -n '2,7s/^# //p' "$0"
   exit $(( $# < 1 ? 2 : 0 ))
 fi
 mkdir -p "$1"
@@ -31,11 +33,18 @@ for name in "${steps[@]}"; do
     ladder) step ladder 400 benchmarks.ladder --out "$out/ladder.json" ;;
     calibrate)
       step calibrate 250 autograder.cli calibrate --out "$out/calibration.json" --traces "$out/race_traces.json" ;;
-    lab1 | lab2) step "$name" 400 benchmarks.grading "$name" --repeat 3 --jobs "$jobs" --out "$out/${name}_grading.json" ;;
+    lab1 | lab2)
+      slug=$(basename "$(echo solutions/"$name"_*)")
+      step "$name" 310 benchmarks.grading "$name" --repeat 1 --jobs "$jobs" --budget-s 270 \
+        ${SOLUTIONS:+--solution "$SOLUTIONS/$slug.ipynb"} --out "$out/${name}_grading.json" ;;
     notebooks)
       for lab in lab1_conv_kernel lab2_fast_conv; do
-        step "${lab}_build" 60 benchmarks.solution_notebook build "$lab" "$out/$lab.ipynb"
-        step "${lab}_run" 200 benchmarks.solution_notebook run "$out/$lab.ipynb" --out "$out/${lab%%_*}_notebook.json"
+        notebook=${SOLUTIONS:+$SOLUTIONS/$lab.ipynb}
+        if [[ -z $notebook ]]; then
+          notebook=$out/$lab.ipynb
+          step "${lab}_build" 60 benchmarks.solution_notebook build "$lab" "$notebook"
+        fi
+        step "${lab}_run" 200 benchmarks.solution_notebook run "$notebook" --out "$out/${lab%%_*}_notebook.json"
       done ;;
     hostile)  # goes on from the record of an earlier session: what ended as expected is not tried again
       [[ -f $out/hostile_gpu.json ]] || cp benchmarks/results/hostile_gpu.json "$out/" 2> /dev/null

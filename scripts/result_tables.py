@@ -1,4 +1,4 @@
-"""Writes the tables of docs/measurements.md and docs/decision.md from benchmarks/results/*.json; --check compares."""
+"""Writes what README.md and docs/ say of measurements, from benchmarks/results/*.json; --check compares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.ladder import show  # noqa: E402 (a script is run from anywhere)
+from benchmarks.ladder import changed_since, show  # noqa: E402 (a script is run from anywhere)
 from benchmarks.record import table  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -45,11 +44,13 @@ def ladder() -> list[str]:
         for e in found["shapes"]
         if "date" in e
     ]
+    old = changed_since(found["shapes"])
     return [
         "## The ladder of kernels",
         "",
         " ".join([header(found), *again]),
         "",
+        *([f"Changed since, so that its row is of an earlier kernel: {', '.join(old)}.", ""] if old else []),
         *ratios(found["shapes"]),
         show(found["shapes"]),
         "",
@@ -94,18 +95,20 @@ def grading(lab: str) -> list[str]:
     if not (RESULTS / f"{lab}_grading.json").is_file():
         return []
     found = load(f"{lab}_grading")
-    check, corpus = found["check"], found["corpus"]
+    corpus, check = found["corpus"], found.get("check")
     right = [entry for entry in corpus if entry["name"].startswith("correct/")]
     wrong = [entry for entry in corpus if entry["name"].startswith("wrong/")]
+    checks = f"{check['median_s']:.1f} s (median of {len(check['all_s'])})" if check else "not measured"
     rows = [
-        (f"`gpulabs check {lab}`, start to verdict", f"{check['median_s']:.1f} s (median of {len(check['all_s'])})"),
+        (f"`gpulabs check {lab}`, start to verdict", checks),
         *(
             (f"the {name}", f"{whole['points']:g} of {whole['max_points']:g} points, {whole['duration_s']:.1f} s")
-            for name, whole in found["whole"].items()
+            for name, whole in found.get("whole", {}).items()
         ),
         ("right submissions that earn everything", f"{sum(e['as_expected'] for e in right)} of {len(right)}"),
         ("wrong ones that lose exactly the named points", f"{sum(e['as_expected'] for e in wrong)} of {len(wrong)}"),
     ]
+    waiting = ", ".join(found.get("not_run", ()))
     speeds = [
         (entry["name"], key.split(".")[0], numbers["time_ms"], numbers.get("cudnn_ms"))
         for entry in corpus
@@ -123,7 +126,13 @@ def grading(lab: str) -> list[str]:
         "",
         table(("what", "measured"), rows),
         "",
-        " ".join([f"What was not as expected: {missed}" if missed else "All were as expected.", *again(lab)]),
+        " ".join(
+            [
+                f"What was not as expected: {missed}" if missed else "All were as expected.",
+                *again(lab),
+                *([f"Not graded in this record: {waiting}."] if waiting else []),
+            ]
+        ),
         "",
         table(columns, speeds),
         "",
@@ -135,6 +144,8 @@ def again(lab: str) -> list[str]:
     if not (RESULTS / f"{lab}_regrading.json").is_file():
         return []
     found = load(f"{lab}_regrading")
+    if found["date"] < load(f"{lab}_grading")["date"]:
+        return []
     names = ", ".join(entry["name"].split("/")[1] for entry in found["corpus"])
     right = f"{sum(entry['as_expected'] for entry in found['corpus'])} of {len(found['corpus'])}"
     return [f"Graded again {found['date'][:16].replace('T', ' ')} UTC, after a fix: {names}; {right} as expected."]
@@ -281,55 +292,15 @@ def right_set() -> list[str]:
 
 def classes() -> list[str]:
     """Made-up classes: as they ran, killed and started again, on Slurm; nothing before one was recorded."""
-    lines = []
-    for name in ("class_cpu", "class_gpu", "class_killed"):
-        if not (RESULTS / f"{name}.json").is_file():
-            continue
-        found = load(name)
-        verdict = found["start_to_verdict_s"]
-        text = [
-            f"{found['graded']} of {found['submissions']} submissions graded on {found['cores']} cores in "
-            f"{found['seconds'] / 60:.0f} min, {found['seconds_a_submission']:.1f} s each; start to verdict "
-            f"{verdict['median']:.1f} s (median), {verdict['p90']:.1f} s (90 %); {found['peak_memory_gb']} GB at most; "
-            f"load average {found['load_average']}."
-        ]
-        again = "the same table, verdict by verdict", "NOT the same table"
-        if killed := found.get("killed"):
-            text.append(
-                f"Killed {killed['kills']} times at random moments and started again: "
-                f"{again[not killed['same_table']]}; {killed['graded_twice']} graded twice."
-            )
-        if slurm := found.get("slurm"):
-            text.append(
-                f"As jobs of Slurm (`{slurm['options']}`): {again[not slurm['same_table']]}; "
-                f"{slurm['graded_twice']} graded twice."
-            )
-        parts = (found, found.get("killed", {}), found.get("slurm", {}))
-        times = Counter(each for part in parts for each in part.get("surprises", ()))
-        odd = [f"{each} ({count} times)" if count > 1 else each for each, count in times.items()]
-        text.append(f"Not as expected: {'; '.join(odd)}." if odd else "Every score was the expected one.")
-        rows = [(kind, *values.values()) for kind, values in found["kinds"].items()]
-        columns = ("kind", "submissions", "median points", "median s")
-        when = f"{found['device']['name']}. Measured {found['date'][:10]} with `{found['command']}`."
-        lines += [f"### {name}", "", when, "", " ".join(text), "", table(columns, rows), ""]
+    names = [name for name in ("class_cpu", "class_gpu", "class_killed") if (RESULTS / f"{name}.json").is_file()]
+    lines = [line for name in names for line in class_tables.of_class(name, load(name))]
     return ["## A class", "", *lines] if lines else []
 
 
 def agreement() -> list[str]:
     """Our points beside those in nbgrader's gradebook; nothing before it was recorded."""
-    if not (RESULTS / "nbgrader_agreement.json").is_file():
-        return []
-    found = load("nbgrader_agreement")
-    text = (
-        f"{found['compared']} of {found['submissions']} example submissions, graded by `autograder grade` and taken "
-        f"through `nbgrader autograde` and `nbgrader export`; {found['graded_by_nbgrader_too']} of them were graded "
-        f"by nbgrader itself once more. Disagreements: {len(found['disagreements'])}."
-    )
-    how = "; ".join(f"{what}: {count}" for what, count in found["how"].items())
-    rows = [tuple(row.values()) for row in found["table"] if row["compared"]]
-    when = f"Measured {found['date'][:10]} with `{found['command']}`."
-    columns = ("lab", "kind", "compared", "agree")
-    return ["## nbgrader's scores and ours", "", when, "", f"{text} {how}.", "", table(columns, rows), ""]
+    name = "nbgrader_agreement"
+    return class_tables.of_agreement(load(name)) if (RESULTS / f"{name}.json").is_file() else []
 
 
 SHOWN_RATIOS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 1.0, 1.05, 1.1, 1.2)
@@ -357,8 +328,23 @@ def operating_curve() -> list[str]:
     return ["### The numbers", "", when, "", *tables]
 
 
+def in_short() -> list[str]:
+    """The ladder in one sentence."""
+    found = load("ladder")
+    times = {each["name"]: {row["kernel"]: row["median_ms"] for row in each["rows"]} for each in found["shapes"]}
+    direct = [each["cudnn"] / min(each[kernel] for kernel in DIRECT if kernel in each) for each in times.values()]
+    medium, large = (times[name]["cudnn"] / times[name]["winograd"] for name in ("medium", "large"))
+    return [
+        f"On one {found['device']['name']} the best direct float32 kernel runs at "
+        f"{math.prod(direct) ** (1 / len(direct)):.2f} times the speed of cuDNN's best (geometric mean of "
+        f"{len(direct)} convolutions), Winograd at {medium:.1f} and {large:.1f} times on the two large ones.",
+        "",
+    ]
+
+
 PAGES = {
-    "measurements.md": (
+    "README.md": (in_short,),
+    "docs/measurements.md": (
         ladder,
         *map(lab, ("lab1", "lab2")),
         regrading,
@@ -369,13 +355,13 @@ PAGES = {
         classes,
         agreement,
     ),
-    "decision.md": (operating_curve,),
+    "docs/decision.md": (operating_curve,),
 }
 
 
 def page(name: str) -> str:
     """A page with its generated part renewed."""
-    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    text = (ROOT / name).read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return "\n".join([before + BEGIN, "", *(line for part in PAGES[name] for line in part()), END + after])
 
@@ -386,12 +372,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check, stale = parser.parse_args().check, 0
     for name in PAGES:
-        path, renewed = ROOT / "docs" / name, page(name)
+        path, renewed = ROOT / name, page(name)
         if not check:
             path.write_text(renewed, encoding="utf-8")
         elif renewed != path.read_text(encoding="utf-8"):
             stale += 1
-            print(f"docs/{name} is stale: run make result-tables")
+            print(f"{name} is stale: run make result-tables")
     return int(stale > 0)
 
 

@@ -219,9 +219,9 @@ x = rng.random(lab.size(gpu=(64, 58, 58, 64), simulator=(1, 6, 6, 2)), np.float3
 w = rng.random((3, 3, x.shape[3], x.shape[3]), np.float32)
 gflops = measure(conv_first, x, w)
 if not lab.gpu:
-    gflops = recorded("naive").get("naive")    # a kernel like yours, timed on an H100
+    gflops = recorded("naive").get("naive")    # a kernel like yours, timed on a GPU
 if gflops is not None:
-    roof = roof_for(lab.gpu)                   # of your GPU; without one, of the H100
+    roof = roof_for(lab.gpu)                   # of your GPU; without one, of that one
     compare(my_prediction, 100 * gflops / roof.peak_gflops, f"% of the peak of {roof.name}")
 
 # %% [markdown]
@@ -519,8 +519,9 @@ slow, fast = measure(conv_strided, x, w, 1, "valid"), measure(conv_coalesced, x,
 if slow is not None and fast is not None:
     compare(my_prediction, fast / slow, "times")
 elif not lab.gpu:
-    times = recorded()                             # kernels like yours, timed on an H100
+    times = recorded()                             # kernels like yours, timed on a GPU
     if times:
+        print("Our kernels, as recorded:")
         compare(my_prediction, times["coalesced"] / times["naive"], "times")
 
 # %% [markdown]
@@ -585,7 +586,7 @@ check("roofline")
 # **Measure.** Your prediction against your own count, and the roof over it on the device at hand.
 
 # %%
-roof = roof_for(lab.gpu)                       # without a GPU: that of an H100
+roof = roof_for(lab.gpu)                       # without a GPU: of the one whose times we recorded
 x_shape, w_shape, y_shape = (64, 58, 58, 64), (3, 3, 64, 64), (64, 56, 56, 64)
 flops = attempt(count_flops, y_shape, w_shape)
 moved = attempt(count_bytes, x_shape, w_shape, y_shape)
@@ -597,7 +598,7 @@ if intensity is not None:
         print(f"On {roof.name} the roof over it is {limit:,.0f} GFLOP/s.")
 
 # %% [markdown]
-# Now your kernels under the roof. Without a GPU, kernels like yours that were recorded on an H100 stand in.
+# Now your kernels under the roof. Without a GPU, kernels like yours whose times we recorded stand in.
 
 # %%
 points = {}

@@ -21,12 +21,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpulabs.errors import GpulabsError, GraderError, RubricError
+from gpulabs.recordings import recorded_on
 from gpulabs.teaching import attempt, compare, measure, recorded, run, shrink
 
 if TYPE_CHECKING:
     from autograder.result import ItemScore
 
-__all__ = ["Session", "attempt", "check", "compare", "hint", "measure", "recorded", "run", "setup", "shrink"]
+__all__ = [
+    "Session",
+    "attempt",
+    "check",
+    "compare",
+    "hint",
+    "measure",
+    "recorded",
+    "recorded_on",
+    "run",
+    "setup",
+    "shrink",
+]
 
 T = TypeVar("T")
 WIDTH = 96

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gpulabs.errors import DataError, OutOfMemory
+from gpulabs.recordings import folders
 
 SCHEMA_VERSION = 1
 
@@ -78,9 +79,7 @@ def recorded_steps(folder: Path | None = None) -> tuple[RecordedSteps, ...]:
     Raises:
         DataError: A file is damaged.
     """
-    here = Path(__file__).resolve()
-    places = (here.parents[2] / "benchmarks" / "results" / "step_times", here.parent / "recorded" / "step_times")
-    chosen = folder or next((place for place in places if place.is_dir()), None)
+    chosen = folder or next((place for place in folders("step_times") if place.is_dir()), None)
     found = [one for path in sorted(chosen.glob("*.json")) for one in _read(path)] if chosen else []
     return tuple(sorted(found, key=lambda one: (not one.on_gpu, one.name, one.network, one.precision)))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpulabs.errors import BadInputError
+from gpulabs.recordings import recorded_on
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ KNOWN_ROOFS = (
     Roof(82_600, 1_008, "NVIDIA GeForce RTX 4090"),
     Roof(35_600, 936, "NVIDIA GeForce RTX 3090"),
 )
-RECORDED_ROOF = KNOWN_ROOFS[2]
+STAND_IN = KNOWN_ROOFS[2]
+"""For a device that is not listed, and where neither a GPU nor a record is."""
 
 TENSOR_PEAKS_GFLOPS = {
     "NVIDIA H200": 494_700,
@@ -117,17 +119,17 @@ def roof_for(device_name: str) -> Roof:
     """The roof to draw for a device: what its driver says, else the published one, else an H100's.
 
     Args:
-        device_name: As the driver gives it; empty without a GPU.
+        device_name: As the driver gives it; empty without a GPU: then the device of the recorded times is drawn.
 
     Returns:
         A roof whose name says so when it is another device's.
     """
     if not device_name:
-        return RECORDED_ROOF
+        return known_roof(recorded_on()) or STAND_IN
     from gpulabs.devices import header
 
     device = header()
     if device.gpu == device_name and device.peak_gflops and device.bandwidth_gb_s:
         return Roof(device.peak_gflops, device.bandwidth_gb_s, device_name)
-    stand_in = f"{RECORDED_ROOF.name} (no figures for {device_name} here)"
-    return known_roof(device_name) or Roof(RECORDED_ROOF.peak_gflops, RECORDED_ROOF.bandwidth_gb_s, stand_in)
+    stand_in = f"{STAND_IN.name} (no figures for {device_name} here)"
+    return known_roof(device_name) or Roof(STAND_IN.peak_gflops, STAND_IN.bandwidth_gb_s, stand_in)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from gpulabs.recordings import folders
+
 CLOSE = 0.1  # a prediction within 10 % is as good as a back-of-an-envelope sum gets
 
 
@@ -151,9 +153,7 @@ def recorded(*kernels: str, name: str = "ladder", folder: Path | None = None) ->
     Returns:
         Kernel -> GFLOP/s; empty where no record is installed.
     """
-    here = Path(__file__).resolve()
-    places = [folder] if folder else [here.parents[2] / "benchmarks" / "results", here.parent / "recorded"]
-    for path in (place / f"{name}.json" for place in places):
+    for path in (place / f"{name}.json" for place in ((folder,) if folder else folders())):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             device = str(data["device"].get("gpu") or data["device"]["name"])

@@ -5,8 +5,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from gpulabs import roofline
 from gpulabs.errors import BadInputError
-from gpulabs.roofline import KNOWN_ROOFS, RECORDED_ROOF, Roof, intensity, known_roof, roof_for
+from gpulabs.roofline import KNOWN_ROOFS, STAND_IN, Roof, intensity, known_roof, roof_for
 
 ROOF = Roof(peak_gflops=100, bandwidth_gb_s=20, name="toy")
 
@@ -56,9 +57,15 @@ def test_no_listed_name_hides_a_longer_one() -> None:
         assert not any(name in later for later in names[place + 1 :]), name
 
 
-def test_without_a_gpu_the_recorded_roof_stands_in() -> None:
-    assert roof_for("") is RECORDED_ROOF
-    assert RECORDED_ROOF.name == "NVIDIA H100"
+@pytest.mark.parametrize(
+    ("recorded_on", "bandwidth"), [("NVIDIA H100 80GB HBM3", 3_350), ("NVIDIA H200", 4_800), ("", 3_350)]
+)
+def test_without_a_gpu_the_roof_is_that_of_the_recorded_times(
+    monkeypatch: pytest.MonkeyPatch, recorded_on: str, bandwidth: float
+) -> None:
+    monkeypatch.setattr(roofline, "recorded_on", lambda: recorded_on)
+    assert roof_for("").bandwidth_gb_s == bandwidth
+    assert roof_for("").name == (recorded_on or STAND_IN.name)
 
 
 @pytest.mark.parametrize(

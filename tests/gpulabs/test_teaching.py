@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpulabs import teaching
+from gpulabs.recordings import recorded_on
 
 
 def not_written() -> None:
@@ -65,13 +66,17 @@ def test_shrink_averages_squares() -> None:
     np.testing.assert_array_equal(small[:, :, 0], [[1, 0.25], [0, 0]])
 
 
-def test_recorded_prints_a_table_and_returns_gflops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("gpu", ["NVIDIA H100 80GB HBM3", "NVIDIA H200"])
+def test_recorded_prints_a_table_and_returns_gflops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], gpu: str
+) -> None:
     rows = [{"kernel": "naive", "median_ms": 13.4, "gflops": 1100.0}]
-    record = {"device": {"gpu": "NVIDIA H100 80GB HBM3"}, "rows": rows}
+    record = {"device": {"gpu": gpu}, "rows": rows}
     (tmp_path / "ladder.json").write_text(json.dumps(record), encoding="utf-8")
     assert teaching.recorded(folder=tmp_path) == {"naive": 1100.0}
+    assert recorded_on(folder=tmp_path) == gpu
     out = capsys.readouterr().out
-    assert "H100" in out
+    assert f"Recorded on one {gpu}:" in out
     assert "13.400 ms" in out
 
 
@@ -82,6 +87,7 @@ def test_recorded_says_when_there_is_none(
     if content is not None:
         (tmp_path / "ladder.json").write_text(content, encoding="utf-8")
     assert teaching.recorded(folder=tmp_path) == {}
+    assert recorded_on(folder=tmp_path) == ("x" if content and "x" in content else "")
     assert "No recorded GPU times" in capsys.readouterr().out
 
 
@@ -120,4 +126,5 @@ def test_the_package_brings_times_for_those_without_a_gpu(capsys: pytest.Capture
     assert teaching.recorded("naive").keys() == {"naive"}
     found = teaching.recorded()
     assert 1.5 < found["coalesced"] / found["naive"] < 4
-    assert "H100" in capsys.readouterr().out
+    assert recorded_on().startswith("NVIDIA ")
+    assert f"Recorded on one {recorded_on()}" in capsys.readouterr().out

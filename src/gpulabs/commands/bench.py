@@ -11,6 +11,7 @@ from typing import Any
 from gpulabs import terminal
 from gpulabs.errors import BadInputError, MissingDataError
 from gpulabs.exit_codes import ExitCode
+from gpulabs.recordings import folders
 from gpulabs.roofline import TENSOR_KERNELS, Roof, intensity, known_roof, roof_for, tensor_peak_gflops
 
 FOOTNOTE = """
@@ -90,7 +91,7 @@ def read_record(shape: str) -> dict[str, Any]:
         MissingDataError: This installation has none.
         BadInputError: The shape is not in it.
     """
-    path = next((place / "ladder.json" for place in record_folders() if (place / "ladder.json").is_file()), None)
+    path = next((place / "ladder.json" for place in folders() if (place / "ladder.json").is_file()), None)
     if path is None:
         raise MissingDataError("bench conv --recorded: no record is installed; run it on a GPU, without --recorded")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -105,12 +106,6 @@ def read_record(shape: str) -> dict[str, Any]:
         "date": found["date"],
         "shapes": [names[name] for name in wanted],
     }
-
-
-def record_folders() -> list[Path]:
-    """Where records lie: in a checkout, in an installed package."""
-    here = Path(__file__).resolve()
-    return [here.parents[3] / "benchmarks" / "results", here.parents[1] / "recorded"]
 
 
 def add_limits(each: dict[str, Any], roof: Roof | None, tensor: float | None) -> None:

@@ -31,7 +31,7 @@ RECORD = {
 @pytest.fixture
 def record(tmp_path, monkeypatch):
     (tmp_path / "ladder.json").write_text(json.dumps(RECORD), encoding="utf-8")
-    monkeypatch.setattr(bench, "record_folders", lambda: [tmp_path])
+    monkeypatch.setattr(bench, "folders", lambda: [tmp_path])
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def test_bad_input_is_named(gpulabs, record, arguments, code, says):
 
 
 def test_no_record_is_said(gpulabs, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "record_folders", lambda: [tmp_path])
+    monkeypatch.setattr(bench, "folders", lambda: [tmp_path])
     done = gpulabs("bench", "conv", "--recorded")
     assert done.code == 4
     assert "no record is installed" in done.err
