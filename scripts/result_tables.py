@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import class_tables  # noqa: E402
 from benchmarks.ladder import changed_since, show  # noqa: E402 (a script is run from anywhere)
 from benchmarks.record import table  # noqa: E402
 
