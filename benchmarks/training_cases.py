@@ -1,6 +1,6 @@
 """One case of `benchmarks.training`, in its own process: prints a JSON line a run.
 
-    python -m benchmarks.training_cases CASE [FILE.npz]        CASE: JSON, as in benchmarks.training.CASES
+python -m benchmarks.training_cases CASE [FILE.npz]        CASE: JSON, as in benchmarks.training.CASES
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read(images: Path | None, count: int | None) -> tuple[Any, Any, Any, Any]:
     return x[:count], y.reshape(-1)[:count], x_test, y_test.reshape(-1)
 
 
-class moved_data:  # noqa: N801 (used like a function)
+class moved_data:
     """Inside, the data sets lie where they lay for the parent; after it, in the case's own folder."""
 
     def __enter__(self) -> None:

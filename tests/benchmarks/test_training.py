@@ -99,6 +99,8 @@ def test_reading_takes_as_many_images_as_asked(tmp_path, count, rows):
 
 
 def test_a_bar_is_read():
-    seen = "Epoch 1/2\r\n\x1b[1m390/390\x1b[0m 9s 20ms/step\r\nEpoch 2/2\r\n\x1b[1m 39/390\x1b[0m \x1b[32m━\x1b[0m 1s/step"
+    seen = (
+        "Epoch 1/2\r\n\x1b[1m390/390\x1b[0m 9s 20ms/step\r\nEpoch 2/2\r\n\x1b[1m 39/390\x1b[0m \x1b[32m━\x1b[0m 1s/step"
+    )
 
     assert training_cpu.progress(seen) == [0.1]

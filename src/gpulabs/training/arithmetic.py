@@ -20,8 +20,8 @@ def convolve(x: Any, w: Any, bias: Any, padding: str) -> Any:
 
     The patch of 2 x 2 outputs has (R + 1) x (S + 1) pixels: for 3 x 3 filters, patches take 4 times the memory of the
     image, and those of single outputs 9 times. Memory is what takes the time here; that 7 of the matrix's 16 blocks
-    are zeros costs little. The bias is one more row of the matrix, and its gradient one more of the filters': alone, each
-    would be a pass over all outputs.
+    are zeros costs little. The bias is one more row of the matrix, and its gradient one more of the filters': alone,
+    each would be a pass over all outputs.
 
     Args:
         x: (N, H, W, C).
@@ -251,7 +251,7 @@ def halve(inputs: Any) -> Any:
             winner = tf.where(corners[number] == y, tf.constant(number, tf.uint8), winner)
 
         def gradient(dy: Any) -> Any:
-            # Comparing numbers, and not stacking corners, lets what comes after take any order of pixels without a copy.
+            # Comparing numbers, not stacking corners: what comes after may take any order of pixels without a copy.
             numbers = tf.reshape(tf.constant([0, 1, 2, 3], tf.uint8), (2, 1, 2, 1))
             hit = winner[:, :, None, :, None] == numbers
             whole = tf.where(hit, dy[:, :, None, :, None], tf.zeros((), dy.dtype))
