@@ -24,14 +24,15 @@ def test_without_a_record_it_says_so_and_what_is_asked():
 
 def test_what_was_asked_is_met_or_missed_by_its_own_number():
     cases = record(
-        cold={"runs": [run(14.0, 5.0, *[0.2] * 19)]},
-        second={"runs": [run(5.5, 1.0, *[0.2] * 19)]},
+        cold={"runs": [run(16.0, 5.0, *[0.2] * 19, model_s=1.5)]},
+        second={"runs": [run(7.0, 1.0, *[0.2] * 19, model_s=0.9)]},
         plan={"runs": [run(9.0, 1.0, 0.2, accuracy=each) for each in (0.81, 0.82)]},
     )["cases"]
 
     rows = training_tables.verdicts(cases)[0].splitlines()[2:]
 
-    assert [row.split("|")[-2].strip() for row in rows] == ["met", "met", "missed", "missed"]
+    assert [row.split("|")[-2].strip() for row in rows] == ["met", "missed", "missed", "missed"]
+    assert "14.5" in rows[0]  # the model's making is not fit's
     assert "0.815" in rows[3]
 
 
@@ -49,7 +50,7 @@ def test_times_are_over_the_trainers_and_a_cpus_few_images_are_scaled():
 
 def test_a_whole_page_names_what_failed_and_what_is_missing():
     found = record(
-        cold={"runs": [run(14.0, 5.0, *[0.2] * 19)]},
+        cold={"runs": [run(14.0, 5.0, *[0.2] * 19, model_s=1.5)]},
         given={"runs": [run(9.0, 1.0, 0.2, accuracy=0.79)]},
         augmentation={"runs": [run(9, 1.0, 0.2, augmentation="none"), run(9, 1.0, 0.25, augmentation="all")]},
         keras_fit={"runs": [], "failed": "Traceback\nValueError: no"},
