@@ -101,8 +101,8 @@ def times(good: Mapping[str, Any]) -> list[str]:
         table(columns, rows),
         "",
         "An epoch is the median of all but the first; that of the CPU is scaled from the images it had to all. "
-        "Validation with 10,000 images is in each. The 20 epochs include making the model, which starts the GPU; importing "
-        "is not counted.",
+        "Validation with 10,000 images is in each. The 20 epochs include making the model, which starts the GPU; "
+        "importing is not counted.",
     ]
 
 
