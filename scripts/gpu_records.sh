@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every record of benchmarks/results that needs a GPU, one after the other, on a machine that does nothing else.
-#   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz and IMAGES_NAME for training, JOBS=6 gradings side by side
+#   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz (and IMAGES_NAME) for training, JOBS=6 gradings
 #                                        SOLUTIONS=FOLDER with their notebooks, where jupytext is missing
 # Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class.
 # Each has a time limit, writes as it goes and is kept when another fails; OUT/steps.txt says how each ended. Started
