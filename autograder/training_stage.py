@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -47,6 +48,10 @@ WAIT_S = 3600.0
 _LOG_TAIL = 300
 NO_GPU = "Needs a GPU: there the plan is followed in full, on CIFAR-10."
 NO_DATA = "Needs CIFAR-10, which is not on this machine: `gpulabs data fetch cifar10` gets it."
+OPEN_DATA = (
+    "CIFAR-10 is not used: others than the grader can change {}. Set GPULABS_DATA to a folder that only the grader's "
+    "account can write to."
+)
 _DESCRIPTIONS = {"digits": "handwritten digits, enlarged to 16 x 16", "cifar10": "CIFAR-10"}
 
 
@@ -98,7 +103,29 @@ def obstacle(name: str, where: str) -> str:
         return ""
     if where != "gpu":
         return NO_GPU
-    return "" if data.is_here(name) else NO_DATA
+    if not data.is_here(name):
+        return NO_DATA
+    loose = open_to_others(data.registry.path(name))
+    return OPEN_DATA.format(loose) if loose is not None else ""
+
+
+def open_to_others(path: Path) -> Path | None:
+    """Returns the file, or the folder above it, that an account other than the grader's and root's could change.
+
+    What is trained on and measured with must come from no one who is graded. A worker's walls keep it from writing
+    outside its folder; this keeps out those who log in.
+    """
+    if os.name != "posix":
+        return None
+    for one in (path.resolve(), *path.resolve().parents):
+        try:
+            facts = one.stat()
+        except FileNotFoundError:
+            continue
+        others = facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX
+        if others or facts.st_uid not in (0, os.geteuid()):
+            return one
+    return None
 
 
 def declared(cases: Sequence[Case], plans: PlanSet) -> tuple[Fault | None, Network | None, Plan | None]:

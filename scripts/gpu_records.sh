@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every record of benchmarks/results that needs a GPU, one after the other, on a machine that does nothing else.
-#   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz for training, JOBS=6 gradings side by side
+#   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz (and IMAGES_NAME) for training, JOBS=6 gradings
 #                                        SOLUTIONS=FOLDER with their notebooks, where jupytext is missing
 # Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class.
 # Each has a time limit, writes as it goes and is kept when another fails; OUT/steps.txt says how each ended. Started
@@ -55,7 +55,7 @@ for name in "${steps[@]}"; do
     batch) step batch 300 benchmarks.batch --budget-s 190 --out "$out/batch/gpu.json" ;;
     step_times)  # of the steps that batch timed
       step step_times 20 benchmarks.step_times --from "$out/batch/gpu.json" --out "$out/step_times/gpu_lab_cnn.json" ;;
-    training) step training 400 benchmarks.training ${IMAGES:+--images "$IMAGES"} --out "$out/training.json" ;;
+    training) step training 430 benchmarks.training ${IMAGES:+--images "$IMAGES"} --name "${IMAGES_NAME:-CIFAR-10}" --budget-s 415 --resume --out "$out/training.json" ;;
     class) step class 400 benchmarks.class_run --count 100 --jobs "$jobs" --out "$out/class_gpu.json" ;;
     *) echo "gpu_records.sh: no step $name; see gpu_records.sh --help" >&2; exit 2 ;;
   esac

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -92,6 +93,30 @@ def test_what_can_t_be_trained_on_here_waits_with_a_reason(data_folder):
     assert training_stage.obstacle("digits", "simulator") == ""
     assert "Needs a GPU" in training_stage.obstacle("cifar10", "simulator")
     assert "gpulabs data fetch cifar10" in training_stage.obstacle("cifar10", "gpu")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize(("mode", "is_open"), [(0o755, False), (0o775, False), (0o777, True), (0o1777, False)])
+def test_images_that_others_can_change_are_not_trained_on(monkeypatch, tmp_path, mode, is_open):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("GPULABS_DATA", str(folder))
+    data.registry.path("cifar10").touch(0o644)
+    folder.chmod(mode)
+
+    said = training_stage.obstacle("cifar10", "gpu")
+
+    assert said == (training_stage.OPEN_DATA.format(folder.resolve()) if is_open else "")
+    assert training_stage.obstacle("digits", "gpu") == ""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_images_of_another_account_are_not_trained_on(tmp_path):
+    archive = tmp_path / "images"
+    archive.touch()
+    os.chown(archive, 4242, 4242)
+
+    assert training_stage.open_to_others(archive) == archive.resolve()
 
 
 def test_a_process_that_is_late_withholds(tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpulabs import terminal
-from gpulabs.errors import MissingPackageError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.terminal import Interrupted
 
@@ -115,10 +114,11 @@ def _model(request: Request, images: Any) -> Any:
 
 def _fit(request: Request, model: Any, images: Any, clock: Any) -> Any:
     from gpulabs.training import fit
+    from gpulabs.training.event_log import event_log
 
     callbacks = [clock]
     if request.tensorboard is not None:
-        callbacks.append(_tensorboard(request.tensorboard))
+        callbacks.append(event_log(request.tensorboard))
     return fit(
         model,
         images.x_train,
@@ -139,16 +139,6 @@ def _augment() -> Any:
     from gpulabs.augmentation import Augmentation, augmenter
 
     return augmenter(Augmentation(flip=True, shift=3))
-
-
-def _tensorboard(folder: Path) -> Any:
-    import importlib.util
-
-    import keras
-
-    if importlib.util.find_spec("tensorboard") is None:
-        raise MissingPackageError("train: --tensorboard needs TensorBoard: pip install tensorboard")
-    return keras.callbacks.TensorBoard(folder)
 
 
 def epoch_clock() -> Any:

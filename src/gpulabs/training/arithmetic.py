@@ -6,17 +6,27 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 
-def convolve(x: Any, w: Any, padding: str) -> Any:
+PARTS = 256
+"""Parts of a sum that are summed side by side, at most: twice the processors of a large GPU."""
+
+BIAS_ROWS = 8
+"""Rows by which a bias makes a matrix longer: so many that a row of 16-bit numbers still begins at 16 bytes."""
+
+
+def convolve(x: Any, w: Any, bias: Any, padding: str) -> Any:
     """A convolution of stride 1 as patches times a matrix, four outputs a row.
 
     The patch of 2 x 2 outputs has (R + 1) x (S + 1) pixels: for 3 x 3 filters, patches take 4 times the memory of the
     image, and those of single outputs 9 times. Memory is what takes the time here; that 7 of the matrix's 16 blocks
-    are zeros costs little.
+    are zeros costs little. The bias is one more row of the matrix, and its gradient one more of the filters': alone,
+    each would be a pass over all outputs.
 
     Args:
         x: (N, H, W, C).
         w: (R, S, C, K); R and S odd.
+        bias: (K,), or None.
         padding: `same` or `valid`.
 
     Returns:
@@ -27,19 +37,24 @@ def convolve(x: Any, w: Any, padding: str) -> Any:
     tiles = _Tiles.of(x.shape, w.shape, padding)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def run(x: Any, w: Any) -> Any:
-        rows, matrix = tiles.patches(x), tiles.matrix(w)
+    def run(x: Any, w: Any, *bias: Any) -> Any:
+        rows, matrix = tiles.patches(x, bool(bias)), tiles.matrix(w)
+        if bias:
+            matrix = tf.concat([matrix, tiles.bias_rows(bias[0])], 0)
         y = tiles.outputs(tf.matmul(rows, matrix))
 
-        def gradients(dy: Any) -> tuple[Any, Any]:
+        def gradients(dy: Any) -> tuple[Any, ...]:
             blocks = tiles.blocks(dy)
-            dw = tiles.filters(tf.matmul(rows, blocks, transpose_a=True))
-            dx = tiles.images(tf.matmul(blocks, matrix, transpose_b=True))
-            return dx, dw
+            product = tf.matmul(rows, blocks, transpose_a=True)
+            dx = tiles.images(tf.matmul(blocks, matrix, transpose_b=True)[:, : tiles.columns])
+            dw = tiles.filters(product[: tiles.columns])
+            if not bias:
+                return dx, dw
+            return dx, dw, tf.reduce_sum(tf.reshape(product[tiles.columns], (4, tiles.k)), 0)
 
         return y, gradients
 
-    return run(x, w)
+    return run(x, w) if bias is None else run(x, w, bias)
 
 
 @dataclass(frozen=True)
@@ -81,8 +96,13 @@ class _Tiles:
     def columns(self) -> int:
         return (self.r + 1) * (self.s + 1) * self.c
 
-    def patches(self, x: Any) -> Any:
-        """(N, H, W, C) -> (N * tiles, columns). Pixels move as the widest numbers they fit into."""
+    def patches(self, x: Any, one: bool) -> Any:
+        """(N, H, W, C) -> (N * tiles, columns). Pixels move as the widest numbers they fit into.
+
+        Args:
+            x: Images.
+            one: Whether a row ends in BIAS_ROWS more columns: a 1, which the bias is multiplied by, and zeros.
+        """
         import tensorflow as tf
 
         bottom = 2 * self.down + self.r - 1 - self.h - self.top
@@ -99,8 +119,19 @@ class _Tiles:
             for a in range(self.r + 1)
             for b in range((self.s + 1) // 2)
         ]
+        columns = self.columns
+        if one:
+            columns += BIAS_ROWS
+            bits = np.eye(1, BIAS_ROWS, dtype=kind.as_numpy_dtype).view(wide.as_numpy_dtype)
+            parts.append(tf.broadcast_to(tf.constant(bits), (self.n, self.down, self.along, bits.size)))
         packed = tf.bitcast(tf.concat(parts, -1), kind)
-        return tf.reshape(packed, (self.n * self.down * self.along, self.columns))
+        return tf.reshape(packed, (self.n * self.down * self.along, columns))
+
+    def bias_rows(self, bias: Any) -> Any:
+        """(K,) -> (BIAS_ROWS, 4 * K): the bias for each output of a tile, and zeros."""
+        import tensorflow as tf
+
+        return tf.pad(tf.tile(bias, (4,))[None], ((0, BIAS_ROWS - 1), (0, 0)))
 
     def matrix(self, w: Any) -> Any:
         """(R, S, C, K) -> (columns, 4 * K): the filters where a tile's output sees them, and zeros."""
@@ -166,14 +197,13 @@ def normalize(x: Any, gamma: Any, beta: Any, shift: Any, epsilon: float) -> tupl
     """
     import tensorflow as tf
 
-    axes = list(range(len(x.shape) - 1))
     count = float(math.prod(x.shape[:-1]))
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(x: Any, gamma: Any, beta: Any) -> Any:
         values = tf.cast(x, tf.float32)
         off = values - shift
-        first, second = tf.reduce_sum(off, axes) / count, tf.reduce_sum(off * off, axes) / count
+        first, second = (total / count for total in _sums(off, off * off))
         mean, variance = first + shift, tf.maximum(second - first * first, 0.0)
         scale = tf.math.rsqrt(variance + epsilon)
         y = tf.cast((values - mean) * (scale * gamma) + beta, x.dtype)
@@ -181,7 +211,7 @@ def normalize(x: Any, gamma: Any, beta: Any, shift: Any, epsilon: float) -> tupl
         def gradients(dy: Any, *_: Any) -> tuple[Any, Any, Any]:
             dy = tf.cast(dy, tf.float32)
             normal = (tf.cast(x, tf.float32) - mean) * scale
-            dbeta, dgamma = tf.reduce_sum(dy, axes), tf.reduce_sum(dy * normal, axes)
+            dbeta, dgamma = _sums(dy, dy * normal)
             dx = (scale * gamma) * (dy - dbeta / count - normal * (dgamma / count))
             return tf.cast(dx, x.dtype), dgamma, dbeta
 
@@ -189,6 +219,18 @@ def normalize(x: Any, gamma: Any, beta: Any, shift: Any, epsilon: float) -> tupl
 
     y, mean, variance = run(x, gamma, beta)
     return y, tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def _sums(one: Any, other: Any) -> list[Any]:
+    """Sums over all but the last axis of two tensors of one shape, the second stage of both in one kernel."""
+    import tensorflow as tf
+
+    channels, rows = one.shape[-1], math.prod(one.shape[:-1])
+    part = math.gcd(rows, PARTS)
+    if rows // part < part:  # few: one stage does
+        return [tf.reduce_sum(each, list(range(len(each.shape) - 1))) for each in (one, other)]
+    stage = [tf.reduce_sum(tf.reshape(each, (part, rows // part, channels)), 1) for each in (one, other)]
+    return list(tf.split(tf.reduce_sum(tf.concat(stage, 1), 0), 2))
 
 
 def halve(inputs: Any) -> Any:
@@ -204,15 +246,16 @@ def halve(inputs: Any) -> Any:
         corners = [cells[:, :, i, :, j] for i in (0, 1) for j in (0, 1)]
         y = tf.maximum(tf.maximum(corners[0], corners[1]), tf.maximum(corners[2], corners[3]))
 
+        winner = tf.constant(3, tf.uint8)
+        for number in (2, 1, 0):  # of equal corners the first
+            winner = tf.where(corners[number] == y, tf.constant(number, tf.uint8), winner)
+
         def gradient(dy: Any) -> Any:
-            free: Any = True
-            parts = []
-            for corner in corners:
-                first = (corner == y) & free
-                free = free & ~first
-                parts.append(tf.where(first, dy, tf.zeros((), dy.dtype)))
-            pairs = [tf.stack(parts[:2], 3), tf.stack(parts[2:], 3)]
-            whole = tf.reshape(tf.stack(pairs, 2), (n, 2 * rows, 2 * columns, c))
+            # Comparing numbers, not stacking corners: what comes after may take any order of pixels without a copy.
+            numbers = tf.reshape(tf.constant([0, 1, 2, 3], tf.uint8), (2, 1, 2, 1))
+            hit = winner[:, :, None, :, None] == numbers
+            whole = tf.where(hit, dy[:, :, None, :, None], tf.zeros((), dy.dtype))
+            whole = tf.reshape(whole, (n, 2 * rows, 2 * columns, c))
             return tf.pad(whole, ((0, 0), (0, h - 2 * rows), (0, w - 2 * columns), (0, 0)))
 
         return y, gradient

@@ -46,7 +46,7 @@ class Lowering:
         layers = list(model._flatten_layers(include_self=False, recursive=True))
         for number, layer in enumerate(layers):
             if _is_patchable(layer, batch_size):
-                self._calls.append((layer, "convolution_op", _convolution(layer)))
+                self._calls.append((layer, "call", _convolution(layer)))
             elif "conv" in type(layer).__name__.lower():
                 self.leaves_convolutions = True
             elif _is_halving(layer):
@@ -166,9 +166,11 @@ def _normalization(layer: Any) -> Call:
 
 
 def _convolution(layer: Any) -> Call:
-    def convolution_op(inputs: Any, kernel: Any) -> Any:
+    def call(inputs: Any) -> Any:
         import tensorflow as tf
 
-        return convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel), layer.padding)
+        bias = tf.convert_to_tensor(layer.bias) if layer.use_bias else None
+        outputs = convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(layer.kernel), bias, layer.padding)
+        return outputs if layer.activation is None else layer.activation(outputs)
 
-    return convolution_op
+    return call

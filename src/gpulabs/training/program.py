@@ -92,7 +92,8 @@ class Program:
 
         job = self._job
         indices = order(job.seed, number, len(job.arrays.x))[: job.steps * job.batch_size]
-        rows, epoch = tf.constant(indices), tf.constant(number)
+        # Arguments, and not constants of the program: what one seed compiled serves all.
+        rows, epoch = tf.constant(indices), tf.constant([job.seed % 2**31, number])
         if self._jit:
             losses, outputs, validated = self._call(rows, epoch)
             report(job.steps)
@@ -149,7 +150,7 @@ class Program:
         def body(step: Any, losses: Any, outputs: Any) -> tuple[Any, Any, Any]:
             chosen = tf.slice(rows, [step * job.batch_size], [job.batch_size])
             x, y = self._images(tf.gather(self._x, chosen)), tf.gather(self._y, chosen)
-            moment = tf.stack([tf.constant(job.seed % 2**31), epoch * job.steps + step])
+            moment = tf.stack([epoch[0], epoch[1] * job.steps + step])
             if job.augment is not None:
                 x = tf.ensure_shape(job.augment(x, moment), x.shape)
             loss, output = self._step(x, y, moment)

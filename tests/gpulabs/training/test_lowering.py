@@ -10,12 +10,12 @@ import tensorflow as tf
 from gpulabs.training import arithmetic, lowering
 
 
-def with_gradients(function, *arguments):
-    """The result, and the gradients of a sum that weighs every element differently."""
+def with_gradients(function, *arguments, level=0.0):
+    """The result, and the gradients of a sum that weighs every element differently, around a level."""
     with tf.GradientTape() as tape:
         tape.watch(arguments)
         y = function(*arguments)
-        weights = tf.sin(tf.reshape(tf.range(tf.size(y), dtype=tf.float32), y.shape))
+        weights = level + tf.sin(tf.reshape(tf.range(tf.size(y), dtype=tf.float32), y.shape))
         total = tf.reduce_sum(tf.cast(y, tf.float32) * weights)
     return [y, *tape.gradient(total, arguments)]
 
@@ -31,12 +31,19 @@ def assert_close(found, expected, tolerance):
 def test_convolutions_are_tensorflows(shape, padding, kind, tolerance):
     h, w, c, k, size = shape
     random = tf.random.Generator.from_seed(1)
-    x, kernel = random.normal((2, h, w, c)), random.normal((size, size, c, k))
+    given = random.normal((2, h, w, c)), random.normal((size, size, c, k)), random.normal((k,))
+    lower = [tf.cast(each, kind) for each in given]
 
-    found = with_gradients(lambda a, b: arithmetic.convolve(a, b, padding), tf.cast(x, kind), tf.cast(kernel, kind))
+    for count in (3, 2):  # with a bias and without
+        # The bias's gradient is the sum of all weights: about a level of 0 it would be a rest of what cancels.
+        found = with_gradients(
+            lambda a, b, *c: arithmetic.convolve(a, b, c[0] if c else None, padding), *lower[:count], level=0.2
+        )
 
-    expected = with_gradients(lambda a, b: tf.nn.conv2d(a, b, 1, padding.upper()), x, kernel)
-    assert_close(found, expected, tolerance)
+        expected = with_gradients(
+            lambda a, b, c=0.0: tf.nn.conv2d(a, b, 1, padding.upper()) + c, *given[:count], level=0.2
+        )
+        assert_close(found, expected, tolerance)
 
 
 @pytest.mark.parametrize("size", [8, 9])
@@ -48,9 +55,10 @@ def test_pooling_and_its_gradient_are_tensorflows_also_among_equals(size):
     assert_close(found, with_gradients(lambda a: tf.nn.max_pool2d(a, 2, 2, "VALID"), x), 0.0)
 
 
-def test_normalization_is_tensorflows_also_far_from_zero():
+@pytest.mark.parametrize("shape", [(6, 5, 5, 3), (16, 16, 16, 3)], ids=["one stage", "two stages"])
+def test_normalization_is_tensorflows_also_far_from_zero(shape):
     random = tf.random.Generator.from_seed(3)
-    x, gamma, beta = random.normal((6, 5, 5, 3)) + 300.0, random.normal((3,)), random.normal((3,))
+    x, gamma, beta = random.normal(shape) + 300.0, random.normal((3,)), random.normal((3,))
 
     found = with_gradients(lambda *a: arithmetic.normalize(*a, tf.fill((3,), 299.0), 1e-3)[0], x, gamma, beta)
 
