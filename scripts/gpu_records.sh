@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every record of benchmarks/results that needs a GPU, one after the other, on a machine that does nothing else.
 #   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz for training, JOBS=6 gradings side by side
-# Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class.
+# Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times step_memory training class.
 # Each has a time limit, writes as it goes and is kept when another fails; OUT/steps.txt says how each ended.
 set -uo pipefail
 
@@ -15,7 +15,7 @@ shift
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3} jobs=${JOBS:-6}
 steps=("$@")
-(( $# )) || steps=(ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class)
+(( $# )) || steps=(ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times step_memory training class)
 export PYTHONPATH="src:.${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
 
 step() {  # NAME SECONDS COMMAND...
@@ -42,6 +42,9 @@ for name in "${steps[@]}"; do
     overhead) step overhead 300 benchmarks.overhead --out "$out/overhead.json" ;;
     batch) step batch 300 benchmarks.batch --out "$out/batch.json" ;;
     step_times) step step_times 250 benchmarks.step_times --out "$out/step_times/gpu_lab_cnn.json" ;;
+    step_memory)
+      step step_memory 300 benchmarks.step_memory --network lab_cnn --precision float32,bfloat16 \
+        --batch 32-8192 --out "$out/step_memory/gpu_lab_cnn.json" ;;
     training) step training 400 benchmarks.training ${IMAGES:+--images "$IMAGES"} --out "$out/training.json" ;;
     class) step class 400 benchmarks.class_run --count 100 --jobs "$jobs" --out "$out/class_gpu.json" ;;
     *) echo "gpu_records.sh: no step $name; see gpu_records.sh --help" >&2; exit 2 ;;

@@ -42,11 +42,21 @@ def _draw_line(rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[An
 def line_device(case: Case) -> Callable[[int], int]:
     """Batch -> peak of a case's device: the lab CNN as recorded, or a made-up one with a lump of its own."""
     if case.seed % 2:
-        return lambda batch: on_cpu("lab_cnn").peak_bytes(max(batch, 32))
+        return _recorded
     rng = np.random.default_rng(case.seed)
     fixed = 2**20 * float(np.exp(rng.uniform(math.log(150), math.log(2000))))
     image = 2**20 * float(np.exp(rng.uniform(math.log(0.1), math.log(3))))
     return lambda batch: round(fixed + image * batch)
+
+
+def _recorded(batch: int) -> int:
+    """XLA's assignment for the lab CNN; beyond the ends of the recording on the straight line that it is."""
+    recorded = on_cpu("lab_cnn")
+    low, high = recorded.batches[0], recorded.batches[-1]
+    if low <= batch <= high:
+        return recorded.peak_bytes(batch)
+    slope = (recorded.peak_bytes(high) - recorded.peak_bytes(low)) / (high - low)
+    return round(recorded.peak_bytes(low) + slope * (batch - low))
 
 
 def _line_rig(case: Case, setting: Setting) -> PeakRig:
@@ -120,15 +130,10 @@ def memory_device(kind: str, seed: int) -> ToyMemory:
     rng = np.random.default_rng(seed)
     largest = int(np.exp(rng.uniform(math.log(40), math.log(6000))))
     if kind == "recorded":
-        recorded = on_cpu("lab_cnn")
-        low, high = recorded.batches[0], recorded.batches[-1]
-        state = recorded.peak_bytes(low)
-        image = (recorded.peak_bytes(high) - state) / (high - low)
-        state = round(state - low * image)
-    else:
-        image = 2**20 * float(np.exp(rng.uniform(math.log(0.2), math.log(2))))
-        state = round(2**20 * rng.uniform(10, 100))
-    limit = state + round((largest + 0.5) * image) if kind != "too small" else state
+        return ToyMemory((_recorded(largest) + _recorded(largest + 1)) // 2, _recorded)
+    image = 2**20 * float(np.exp(rng.uniform(math.log(0.2), math.log(2))))
+    state = round(2**20 * rng.uniform(10, 100))
+    limit = state + round((largest + 0.5) * image) if kind == "made up" else state
     return ToyMemory(limit, lambda batch: state + round(batch * image))
 
 

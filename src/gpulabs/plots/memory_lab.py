@@ -14,6 +14,7 @@ from gpulabs.plots.picture import (
     INK,
     MUTED,
     ORANGE,
+    PAPER,
     PURPLE,
     SKY,
     VERMILION,
@@ -49,7 +50,8 @@ def state_bars(rows: Mapping[str, Sequence[float]], title: str = "") -> Picture:
             for (part, colour), size in zip(STATE, row, strict=True):
                 ax.barh(place, size / MIB, left=left, height=0.62, color=colour, label="" if place else part)
                 if size / MIB > 0.06 * most:
-                    ax.text(left + size / MIB / 2, place, f"{size / MIB:.1f}", ha="center", va="center", fontsize=8)
+                    style: dict[str, Any] = {"color": PAPER if colour == BLUE else INK, "fontsize": 8}
+                    ax.text(left + size / MIB / 2, place, f"{size / MIB:.1f}", ha="center", va="center", **style)
                 left += size / MIB
             ax.text(left, place, f" {left:.1f} MiB", va="center", fontsize=8.5, color=INK)
         ax.set_yticks(range(len(rows)), list(rows))
@@ -149,6 +151,7 @@ def search_trace(tries: Sequence[tuple[int, bool]], largest: int, title: str = "
         for fitted, colour, mark, label in ((True, BLUE, "o", "fits"), (False, VERMILION, "X", "out of memory")):
             mine = [(place, batch) for place, (batch, was) in zip(places, tries, strict=True) if was is fitted]
             ax.plot([one[0] for one in mine], [one[1] for one in mine], mark, color=colour, markersize=6, label=label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(yscale="log", xlabel="try", ylabel="batch", xlim=(0.3, max(len(tries), 1) + 0.7))
         ax.legend(frameon=False, loc="lower right")
         ax.set_title(title or "A search for the largest batch")
@@ -173,7 +176,7 @@ def scale_trace(scales: Sequence[float], skipped: Sequence[int], title: str = ""
         if scales:
             ax.set_yscale("log", base=2)
         if skipped:
-            ax.legend(frameon=False, loc="lower right")
+            ax.legend(frameon=False, loc="upper right")
         ax.set_title(title or "The scale grows until something overflows")
         _plain(ax)
     if not scales:
@@ -201,6 +204,7 @@ def chain_chart(
                 ax.bar(place, value, width=0.72, facecolor="none" if computed else ORANGE, edgecolor=ORANGE,
                        hatch="////" if computed else None)  # fmt: skip
             ax.set(ylabel=label)
+            ax.set_axisbelow(True)
             _plain(ax)
         axes[0].set_title(title)
         axes[1].set_xticks(range(len(names)), list(names), rotation=40, ha="right", fontsize=8)
@@ -224,11 +228,11 @@ def pool_strip(blocks: Sequence[tuple[float, bool]], device_free: float, request
     with panels(7.8, 1.9) as (figure, (ax,)):
         left = 0.0
         for size, used in blocks:
-            style: dict[str, Any] = {"facecolor": BLUE} if used else {"facecolor": "#FFFFFF", "hatch": "...."}
+            style: dict[str, Any] = {"facecolor": BLUE} if used else {"facecolor": PAPER, "hatch": "...."}
             box(ax, left, 0, size, 1, edgecolor=MUTED, **style)
-            if size > 0.05 * (reserved + device_free):
-                words = {"color": "white" if used else INK, "fontsize": 8}
-                label = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+            if size > 0.035 * (reserved + device_free):
+                words = {"color": PAPER if used else INK, "fontsize": 8}
+                label = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
                 ax.text(
                     left + size / 2,
                     0.5,
