@@ -50,7 +50,7 @@ def state_bytes(layers: Table, optimizer: str, precision: str) -> tuple[int, int
 
 
 def kept_tensors(layers: Table) -> list[int]:
-    """Numbers of the tensors that the backward pass needs: 0 the images, k what layer k writes; views as their origin."""
+    """Numbers of the tensors that the backward pass needs: 0 the images, k what layer k writes; views as origins."""
     names = _origins(layers)
     kept = {names[-1]}
     for place, layer in enumerate(layers):
@@ -270,7 +270,7 @@ def _draw_peak(name: str, rng: np.random.Generator, index: int, spec: CaseSpec) 
     """The ends of the recording, then any batch between."""
     batches = on_cpu(name).batches
     ends = (batches[0], batches[-1])
-    batch = ends[index] if index < 2 else round(math.exp(rng.uniform(*map(math.log, ends))))
+    batch = ends[index] if index < 2 else round(math.exp(rng.uniform(math.log(ends[0]), math.log(ends[1]))))
     return cnn_layers(name), batch, "adam"
 
 

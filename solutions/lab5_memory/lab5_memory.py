@@ -134,13 +134,12 @@ check("state")
 # **Measure.** The labs' CNN, trained in six ways.
 
 # %%
-rows = {}
-for optimizer in ("sgd", "momentum", "adam"):
-    for precision in ("float32", "mixed"):
-        found = attempt(state_bytes, layers, optimizer, precision)
-        if found is None:
-            break
-        rows[f"{optimizer}, {precision}"] = found
+rows, ways = {}, [(optimizer, precision) for optimizer in ("sgd", "momentum", "adam") for precision in ("float32", "mixed")]
+for optimizer, precision in ways:
+    found = attempt(state_bytes, layers, optimizer, precision)
+    if found is None:
+        break
+    rows[f"{optimizer}, {precision}"] = found
 state_bars(rows or {"not written yet": (0, 0, 0)}, "The labs' CNN: what does not depend on the batch")
 
 # %% [markdown]
@@ -402,9 +401,11 @@ limit = 2 * 2**30
 slope = (recorded.peak_bytes(8192) - recorded.peak_bytes(32)) / (8192 - 32)
 device = ToyMemory(limit, lambda batch: round(recorded.peak_bytes(32) + slope * (batch - 32)))
 found = attempt(largest_batch, device.try_batch, device.release)
-model = [attempt(peak_bytes, layers, batch, "adam") for batch in (0, 1)]
-if found is not None and None not in model:
-    print(f"your search: {found}; your model: {int((limit - model[0]) / (model[1] - model[0]))}; held: {device.held} bytes")
+if found is not None:
+    print(f"your search: {found}; still held: {device.held} bytes")
+    fixed = attempt(peak_bytes, layers, 0, "adam")
+    if fixed is not None:
+        print(f"your model of stage 3: {int((limit - fixed) / (peak_bytes(layers, 1, 'adam') - fixed))}")
 search_trace(device.tries, device.largest, "The labs' CNN in 2 GiB: tries in order")
 
 # %% [markdown]
@@ -475,10 +476,10 @@ check("sixteen_bits")
 
 # %%
 gradients = digits_gradients()
-for name, smallest in (("float16", 2.0**-24), ("bfloat16", 2.0**-133)):
-    lost = [attempt(lost_share, gradients, 2.0**power, smallest) for power in ((0, 10, 20) if name == "float16" else (0,))]
-    if None not in lost:
-        print(f"{name}: lost " + ", ".join(f"{one:.2%}" for one in lost) + (" with scales 1, 2^10, 2^20" * (name == "float16")))
+if attempt(lost_share, gradients, 1.0, 2.0**-24) is not None:
+    for power in (0, 10, 20):
+        print(f"float16, scale 2^{power}: {lost_share(gradients, 2.0**power, 2.0**-24):.2%} lost")
+    print(f"bfloat16, no scale: {lost_share(gradients, 1.0, 2.0**-133):.2%} lost")
 gradient_histogram(gradients, [1, 2**20])
 
 # %%

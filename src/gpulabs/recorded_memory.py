@@ -98,16 +98,19 @@ def _read(path: Path) -> tuple[RecordedMemory, ...]:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema_version"] != SCHEMA_VERSION:
             raise DataError(f"{path}: schema version {data['schema_version']}, expected {SCHEMA_VERSION}")
-        device, found = data["device"], {}
+        device = data["device"]
+        found: dict[tuple[str, str, str, bool], dict[int, int]] = {}
         for row in data["rows"]:
             if "out_of_memory" not in row:
                 plan = row["plan"]
-                key = plan["network"], plan["precision"], plan["optimizer"], bool(plan["recompute"])
+                key = str(plan["network"]), str(plan["precision"]), str(plan["optimizer"]), bool(plan["recompute"])
                 found.setdefault(key, {})[int(plan["batch"])] = int(row["peak_bytes"])
         name = str(device.get("gpu") or f"{device['cpu']} (CPU)")
         return tuple(
-            RecordedMemory(name, *key, str(data["source"]), device, peaks, str(data["date"]))
-            for key, peaks in found.items()
+            RecordedMemory(
+                name, network, precision, optimizer, again, str(data["source"]), device, peaks, str(data["date"])
+            )
+            for (network, precision, optimizer, again), peaks in found.items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no recording of memory ({type(error).__name__}: {error})") from error

@@ -151,7 +151,7 @@ def search_trace(tries: Sequence[tuple[int, bool]], largest: int, title: str = "
         for fitted, colour, mark, label in ((True, BLUE, "o", "fits"), (False, VERMILION, "X", "out of memory")):
             mine = [(place, batch) for place, (batch, was) in zip(places, tries, strict=True) if was is fitted]
             ax.plot([one[0] for one in mine], [one[1] for one in mine], mark, color=colour, markersize=6, label=label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         ax.set(yscale="log", xlabel="try", ylabel="batch", xlim=(0.3, max(len(tries), 1) + 0.7))
         ax.legend(frameon=False, loc="lower right")
         ax.set_title(title or "A search for the largest batch")
@@ -231,7 +231,7 @@ def pool_strip(blocks: Sequence[tuple[float, bool]], device_free: float, request
             style: dict[str, Any] = {"facecolor": BLUE} if used else {"facecolor": PAPER, "hatch": "...."}
             box(ax, left, 0, size, 1, edgecolor=MUTED, **style)
             if size > 0.035 * (reserved + device_free):
-                words = {"color": PAPER if used else INK, "fontsize": 8}
+                words: dict[str, Any] = {"color": PAPER if used else INK, "fontsize": 8}
                 label = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
                 ax.text(
                     left + size / 2,
@@ -252,8 +252,10 @@ def pool_strip(blocks: Sequence[tuple[float, bool]], device_free: float, request
         ax.set(xlim=(0, reserved + device_free), ylim=(-0.8, 1.6))
         ax.set_title(title or "Blue: tensors; dotted: free in the pool; grey: nobody took it")
         bare(ax)
-    used = sum(size for size, is_used in blocks if is_used)
-    return Picture(figure, f"{used:,.0f} MiB in use of {reserved:,.0f} MiB reserved, {device_free:,.0f} MiB not taken")
+    in_use = sum(size for size, is_used in blocks if is_used)
+    return Picture(
+        figure, f"{in_use:,.0f} MiB in use of {reserved:,.0f} MiB reserved, {device_free:,.0f} MiB not taken"
+    )
 
 
 def _plain(ax: Axes, grid: bool = True) -> None:

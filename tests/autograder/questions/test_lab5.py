@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -24,7 +25,8 @@ ASKED = {
     "layer_parameters": "parameters", "state_float32": "state_bytes", "state_mixed": "state_bytes",
     "kept_inputs": "kept_tensors", "kept_relu": "kept_tensors",
     "activations_float32": "activation_bytes", "activations_mixed": "activation_bytes",
-    "peak_lab_cnn": "peak_bytes", "peak_small_cnn": "peak_bytes", "peak_other": "peak_bytes", "peaks_from_two": "peaks_from_two",
+    "peak_lab_cnn": "peak_bytes", "peak_small_cnn": "peak_bytes", "peak_other": "peak_bytes",
+    "peaks_from_two": "peaks_from_two",
     "largest_batch": "largest_batch", "largest_recorded": "largest_batch", "nothing_fits": "largest_batch",
     "few_tries": "largest_batch", "still_usable": "largest_batch",
     "lost_share": "lost_share", "scale_overflow": "next_scale", "scale_growth": "next_scale",
@@ -80,6 +82,19 @@ def search(release_always=True, step=2, end=0):
     return largest
 
 
+def in_proportion(batches, measure):
+    image = measure(512) / 512
+    return [image * batch for batch in batches]
+
+
+def from_above(try_batch, release):
+    for power in range(20, -1, -1):
+        with contextlib.suppress(OutOfMemory, RuntimeError):
+            try_batch(1 << power)
+            return 1 << power
+    return 0
+
+
 def held_at_the_end(try_batch, release):
     largest = search()(try_batch, release)
     try_batch(max(largest, 1))
@@ -100,11 +115,11 @@ def held_at_the_end(try_batch, release):
         ("activations_mixed", lambda layers, batch, _: lab5.activation_bytes(layers, batch, "float32"), "2 in mixed"),
         ("peak_lab_cnn", lambda *given: lab5.activation_bytes(*given[:2], "float32"), "arrays for pooling|one is off"),
         ("peak_lab_cnn", lambda layers, batch, adam: sum(lab5.state_bytes(layers, adam, "float32")), "most of it"),
-        ("peaks_from_two", lambda batches, measure: [measure(512) / 512 * one for one in batches], "take two"),
+        ("peaks_from_two", in_proportion, "take two"),
         ("peaks_from_two", lambda batches, measure: [1e9] * 4, "measure this one"),
         ("largest_batch", search(release_always=False), "release after each try"),
         ("largest_batch", search(end=1), "last try_batch"),
-        ("largest_batch", search(step=64), "Come from below"),
+        ("largest_batch", from_above, "Come from below"),
         ("few_tries", search(step=1), "Double until"),
         ("still_usable", held_at_the_end, "finds it full"),
         ("still_usable", lambda try_batch, release: (try_batch(1), release(), 1)[2], "no larger one"),
@@ -112,7 +127,7 @@ def held_at_the_end(try_batch, release):
             np.mean(np.abs(gradients) * scale < smallest / 2)), "leave zeros out"),
         ("scale_overflow", lambda scale, good, finite: [scale / 2, 0, True], "ruin the weights"),
         ("scale_growth", lambda scale, good, finite: [scale, good + 1, True], "2000 good steps"),
-        ("peak_of", lambda sizes, again: sum(one for at, one in enumerate(sizes) if at not in again), "to be somewhere"),
+        ("peak_of", lambda sizes, again: sum(sizes[at] for at in {*range(len(sizes))} - {*again}), "to be somewhere"),
         ("recompute_fits", lambda sizes, flops, budget: list(range(len(sizes))), "one long run"),
         ("spacing", lambda layers: 2, "where is the sum smallest"),
         ("fragmentation", lambda blocks: max(blocks) / sum(blocks), "outside"),
