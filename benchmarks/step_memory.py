@@ -5,7 +5,7 @@
 On a GPU the largest memory in use as TensorFlow's allocator counts it, on a CPU the total of XLA's buffer assignment;
 each configuration in a fresh process. Lab 5 shows these figures, and its rubric draws cases from them: a new device
 needs nothing but its file. Rows are written as they come; a run that is cut short keeps them, and the next one
-measures what is missing.
+measures what is missing. `benchmarks.batch` measures the same peaks on a GPU: `--taken-from` its record costs no time.
 """
 
 from __future__ import annotations
@@ -55,6 +55,22 @@ def row(plan: StepPlan, outcome: Measured | OutOfMemory) -> dict[str, Any]:
     }
 
 
+def taken(batch_record: dict[str, Any], name: str) -> dict[str, Any]:
+    """The peaks of a record of `benchmarks.batch`, with its device and date; TF32 as TensorFlow has it.
+
+    Args:
+        batch_record: Measured on a GPU.
+        name: Of the file that is written.
+    """
+    rows = [
+        {"plan": row["plan"], "peak_bytes": row["peak_bytes"], "first_peak_bytes": row["first_peak_bytes"], "xla": None}
+        for row in batch_record["rows"]
+        if row.get("peak_bytes") and row["plan"]["tf32"]
+    ]
+    made = {"benchmark": "step_memory", "command": COMMAND.format(name=name), "source": "TensorFlow's allocator"}
+    return {key: batch_record[key] for key in ("schema_version", "date", "device")} | made | {"rows": rows}
+
+
 def main() -> int:
     """Measures and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,7 +78,11 @@ def main() -> int:
     parser.add_argument("--network", default="lab_cnn,small_cnn", help="with commas")
     parser.add_argument("--batch", default=f"32-8192,{','.join(map(str, BETWEEN))}")
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--taken-from", type=Path, help="a record of benchmarks.batch")
     asked = parser.parse_args()
+    if asked.taken_from:
+        write(asked.out, taken(json.loads(asked.taken_from.read_text(encoding="utf-8")), asked.out.name))
+        return 0
     rows = json.loads(asked.out.read_text(encoding="utf-8"))["rows"] if asked.out.is_file() else []
     done = [row["plan"] for row in rows]
     every = plans(asked.network.split(","), parse_batches(asked.batch), parse_precisions(asked.precision))

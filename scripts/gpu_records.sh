@@ -43,8 +43,7 @@ for name in "${steps[@]}"; do
     batch) step batch 300 benchmarks.batch --out "$out/batch.json" ;;
     step_times) step step_times 250 benchmarks.step_times --out "$out/step_times/gpu_lab_cnn.json" ;;
     step_memory)
-      step step_memory 300 benchmarks.step_memory --network lab_cnn --precision float32,bfloat16 \
-        --batch 32-8192 --out "$out/step_memory/gpu_lab_cnn.json" ;;
+      step step_memory 30 benchmarks.step_memory --taken-from "$out/batch.json" --out "$out/step_memory/gpu_lab_cnn.json" ;;
     training) step training 400 benchmarks.training ${IMAGES:+--images "$IMAGES"} --out "$out/training.json" ;;
     class) step class 400 benchmarks.class_run --count 100 --jobs "$jobs" --out "$out/class_gpu.json" ;;
     *) echo "gpu_records.sh: no step $name; see gpu_records.sh --help" >&2; exit 2 ;;

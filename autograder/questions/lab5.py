@@ -15,7 +15,7 @@ from autograder.result import Status
 from autograder.rigs import Log
 from autograder.verdict import Verdict
 from gpulabs.layer_tables import Table, cnn_layers, table
-from gpulabs.recorded_memory import RecordedMemory, recorded_memory
+from gpulabs.recorded_memory import recorded_on_cpu
 
 if TYPE_CHECKING:
     from autograder.rubric import CaseSpec, Item
@@ -253,22 +253,9 @@ def _judge_activations(item: Item, case: Case, value: Any, log: Log) -> Verdict:
 # The peak of a step ----------------------------------------------------------------------------------------------
 
 
-def on_cpu(network_name: str) -> RecordedMemory:
-    """XLA's buffer assignment for a network, as recorded.
-
-    Raises:
-        LookupError: There is no recording: the package is not whole.
-    """
-    for found in recorded_memory():
-        plain = found.precision == "float32" and found.optimizer == "adam" and not found.recompute
-        if plain and found.network == network_name and not found.on_gpu:
-            return found
-    raise LookupError(f"no recorded memory of {network_name} on a CPU")
-
-
 def _draw_peak(name: str, rng: np.random.Generator, index: int, spec: CaseSpec) -> tuple[Any, ...]:
     """The ends of the recording, then any batch between."""
-    batches = on_cpu(name).batches
+    batches = recorded_on_cpu(name).batches
     ends = (batches[0], batches[-1])
     batch = ends[index] if index < 2 else round(math.exp(rng.uniform(math.log(ends[0]), math.log(ends[1]))))
     return cnn_layers(name), batch, "adam"
@@ -283,7 +270,7 @@ def _judge_peak(name: str, item: Item, case: Case, value: Any, log: Log) -> Verd
     _, batch, _ = case.arguments
     if type(value) not in (int, float) or not 0 <= value < 2**63:
         return complained(case, f"returned {clipped(value)}, expected bytes", "", FaultKind.WRONG_TYPE)
-    right = on_cpu(name).peak_bytes(batch) if name else peak_bytes(*case.arguments)
+    right = recorded_on_cpu(name).peak_bytes(batch) if name else peak_bytes(*case.arguments)
     if abs(value / right - 1) <= PEAK_WITHIN:
         return Verdict(Status.EARNED)
     text = (

@@ -11,12 +11,13 @@ import numpy as np
 
 from autograder import wire
 from autograder.evidence import Case, FaultKind
-from autograder.questions.lab5 import PEAK_WITHIN, on_cpu
+from autograder.questions.lab5 import PEAK_WITHIN
 from autograder.questions.question import Complaint, Question, clipped, complained, numbers
 from autograder.result import Status
 from autograder.rigs import Log, MemoryRig, PeakRig, Setting
 from autograder.verdict import Verdict
 from gpulabs.errors import GraderError, OutOfMemory
+from gpulabs.recorded_memory import recorded_on_cpu
 from gpulabs.toy_memory import ToyMemory
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def line_device(case: Case) -> Callable[[int], int]:
 
 def _recorded(batch: int) -> int:
     """XLA's assignment for the lab CNN; beyond the ends of the recording on the straight line that it is."""
-    recorded = on_cpu("lab_cnn")
+    recorded = recorded_on_cpu("lab_cnn")
     low, high = recorded.batches[0], recorded.batches[-1]
     if low <= batch <= high:
         return recorded.peak_bytes(batch)

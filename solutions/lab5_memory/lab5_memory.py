@@ -54,13 +54,13 @@ from gpulabs.memory import predict
 from gpulabs.notebook import attempt, compare
 from gpulabs.plots import chain_chart, gradient_histogram, kept_chart, memory_bars, peak_curve, pool_strip
 from gpulabs.plots import scale_trace, search_trace, state_bars
-from gpulabs.recorded_memory import recorded_memory
+from gpulabs.recorded_memory import recorded_on_cpu
 from gpulabs.toy_memory import ToyMemory
 from gpulabs.training_step import StepPlan
 
 MIB = 2**20
 layers = cnn_layers()
-recorded = next(one for one in recorded_memory() if one.network == "lab_cnn" and not one.on_gpu and not one.recompute)
+recorded = recorded_on_cpu("lab_cnn")
 
 # %% [markdown]
 # ---

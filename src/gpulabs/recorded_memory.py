@@ -92,6 +92,19 @@ def recorded_memory(folder: Path | None = None) -> tuple[RecordedMemory, ...]:
     return tuple(sorted(found, key=lambda one: (not one.on_gpu, one.name, one.network, one.precision, one.recompute)))
 
 
+def recorded_on_cpu(network: str) -> RecordedMemory:
+    """What XLA assigned on a CPU for a network in float32, trained with Adam, nothing computed again.
+
+    Raises:
+        DataError: There is no such recording.
+    """
+    for found in recorded_memory():
+        plain = (found.precision, found.optimizer, found.recompute) == ("float32", "adam", False)
+        if plain and found.network == network and not found.on_gpu:
+            return found
+    raise DataError(f"no recorded memory of {network} on a CPU: install gpulabs again")
+
+
 @functools.cache
 def _read(path: Path) -> tuple[RecordedMemory, ...]:
     try:

@@ -17,6 +17,7 @@ from autograder.result import Status
 from autograder.rigs import Call, Log, Setting
 from gpulabs.errors import GraderError, OutOfMemory
 from gpulabs.layer_tables import cnn_layers, table
+from gpulabs.recorded_memory import recorded_on_cpu
 from gpulabs.toy_memory import ToyMemory
 from tests.autograder.questions.asking import ITEM, asked, solved
 
@@ -157,7 +158,7 @@ def test_a_peak_of_a_chain_by_hand():
 
 def test_the_rules_are_nearer_than_half_of_what_is_allowed():
     for name in ("lab_cnn", "small_cnn"):
-        for batch, right in lab5.on_cpu(name).peaks.items():
+        for batch, right in recorded_on_cpu(name).peaks.items():
             off = lab5.peak_bytes(cnn_layers(name), batch, "adam") / right - 1
             assert abs(off) < lab5.PEAK_WITHIN / 2, (name, batch, off)
 
