@@ -70,9 +70,9 @@ recorded = recorded_on_cpu("lab_cnn")
 # needed to count bytes.
 
 # %%
-for number, layer in enumerate(layers, 1):
+for row, layer in enumerate(layers, 1):
     kernel = "x".join(map(str, layer.get("kernel", [])))
-    print(f"{number:2} {layer['kind']:19} {layer['input']!s:13} -> {layer['output']!s:13} {kernel:4}{'relu' * layer['relu']}")
+    print(f"{row:2} {layer['kind']:19} {layer['input']!s:13} -> {layer['output']!s:13} {kernel:4}{'relu' * layer['relu']}")
 
 # %% [markdown]
 # A convolution learns a filter for each output channel and a bias for each; a dense layer a weight from each input to each output,
@@ -368,9 +368,9 @@ def largest_batch(try_batch, release):
     """The largest batch that fits, 0 if none does; try_batch(batch) raises OutOfMemory, release() frees what is held."""
     # about 16 lines, a small function inside
     ### BEGIN SOLUTION
-    def fits(batch):
+    def fits(images):
         try:
-            try_batch(batch)
+            try_batch(images)
             return True
         except OutOfMemory:
             return False
