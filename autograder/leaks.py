@@ -40,6 +40,7 @@ WHEEL = (
     *("gpulabs/**.py", "gpulabs/py.typed", "gpulabs/_labs/README.md", "gpulabs/_labs/*/*.ipynb"),
     *(
         "gpulabs/recorded/*.json",
+        "gpulabs/recorded/step_memory/*.json",
         "gpulabs/recorded/step_times/*.json",
         "gpulabs/recorded/batch/*.json",
         "autograder/**.py",

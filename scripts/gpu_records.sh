@@ -2,7 +2,7 @@
 # Every record of benchmarks/results that needs a GPU, one after the other, on a machine that does nothing else.
 #   gpu_records.sh OUT [STEP ...]        PYTHON=... (python3), IMAGES=cifar10.npz (and IMAGES_NAME) for training, JOBS=6 gradings
 #                                        SOLUTIONS=FOLDER with their notebooks, where jupytext is missing
-# Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class.
+# Steps, in this order: ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times step_memory training class.
 # Each has a time limit, writes as it goes and is kept when another fails; OUT/steps.txt says how each ended. Started
 # again with the same OUT, lab1 and lab2 go on where they were.
 set -uo pipefail
@@ -17,7 +17,7 @@ shift
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3} jobs=${JOBS:-6}
 steps=("$@")
-(( $# )) || steps=(ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times training class)
+(( $# )) || steps=(ladder calibrate lab1 lab2 notebooks hostile regrade overhead batch step_times step_memory training class)
 export PYTHONPATH="src:.${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
 
 step() {  # NAME SECONDS COMMAND...
@@ -55,6 +55,8 @@ for name in "${steps[@]}"; do
     batch) step batch 300 benchmarks.batch --budget-s 190 --out "$out/batch/gpu.json" ;;
     step_times)  # of the steps that batch timed
       step step_times 20 benchmarks.step_times --from "$out/batch/gpu.json" --out "$out/step_times/gpu_lab_cnn.json" ;;
+    step_memory)
+      step step_memory 30 benchmarks.step_memory --taken-from "$out/batch/gpu.json" --out "$out/step_memory/gpu_lab_cnn.json" ;;
     training) step training 430 benchmarks.training ${IMAGES:+--images "$IMAGES"} --name "${IMAGES_NAME:-CIFAR-10}" --budget-s 415 --resume --out "$out/training.json" ;;
     class) step class 400 benchmarks.class_run --count 100 --jobs "$jobs" --out "$out/class_gpu.json" ;;
     *) echo "gpu_records.sh: no step $name; see gpu_records.sh --help" >&2; exit 2 ;;

@@ -34,6 +34,7 @@ def test_the_wheel_holds_what_a_student_needs(wheel):
         "gpulabs/py.typed",
         "gpulabs/cli.py",
         "gpulabs/recorded/ladder.json",
+        "gpulabs/recorded/step_memory/cpu.json",
         "gpulabs/recorded/step_times/cpu_small_cnn.json",
         "gpulabs/_labs/lab1_conv_kernel/lab1_conv_kernel.ipynb",
         "autograder/rubrics/lab1_conv_kernel.toml",

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autograder.evidence import Case, FaultKind
-from autograder.questions.question import LARGEST, Question, clipped, number, shown
+from autograder.questions.question import Complaint, Question, clipped, complained, number, numbers
 from autograder.result import Status
 from autograder.rigs import Log
-from autograder.verdict import Verdict, lost
+from autograder.verdict import Verdict
 from gpulabs.recorded_steps import RecordedSteps, recorded_steps
 from gpulabs.timing import median_order
 from gpulabs.toy_device import ToyCurve, noisy_times, utilisation
@@ -33,23 +33,6 @@ CLOSE_FIT = 0.1
 """Of a fitted parameter; least squares of relative errors miss by 3 % at most on the made-up sweeps."""
 BUSY = 0.9
 _EXACT = 1e-6
-
-Complaint = tuple[str, str]
-
-
-def numbers(value: Any, count: int | None = None) -> list[float] | None:
-    """What came back as finite numbers, or None; `count` of them where it is given."""
-    if not isinstance(value, list | tuple) or (count is not None and len(value) != count):
-        return None
-    if any(type(one) not in (int, float) or not abs(one) < LARGEST for one in value):
-        return None
-    return [float(one) for one in value]
-
-
-def complained(case: Case, text: str, hint: str, kind: FaultKind = FaultKind.WRONG_VALUES) -> Verdict:
-    """A lost case: the call, what is wrong with its answer, what to look at."""
-    return lost(kind, f"{shown(case)} {text}.", hint, case.task)
-
 
 # Throughput ------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from autograder import wire
 from autograder.evidence import Case, FaultKind
-from autograder.questions.lab4 import POWERS, Complaint, complained, numbers
-from autograder.questions.question import Question, clipped
+from autograder.questions.lab4 import POWERS
+from autograder.questions.question import Complaint, Question, clipped, complained, numbers
 from autograder.result import Status
 from autograder.rigs import BatchRig, DeviceRig, Log, Setting
 from autograder.verdict import Verdict

@@ -30,6 +30,9 @@ Draw = Callable[[np.random.Generator, int, "CaseSpec"], tuple[Any, ...]]
 
 Slips = Callable[[Sequence[Any], float], Sequence[tuple[float, str]]]
 
+Complaint = tuple[str, str]
+"""What is wrong with an answer, to be said after the call; what to look at."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -88,13 +91,29 @@ def shown(case: Case) -> str:
     return f"{case.function}({', '.join(_argument(argument) for argument in case.arguments)})"
 
 
+def complained(case: Case, text: str, hint: str, kind: FaultKind = FaultKind.WRONG_VALUES) -> Verdict:
+    """A lost case: the call, what is wrong with its answer, what to look at."""
+    return lost(kind, f"{shown(case)} {text}.", hint, case.task)
+
+
+def numbers(value: Any, count: int | None = None) -> list[float] | None:
+    """What came back as finite numbers, or None; `count` of them where it is given."""
+    if not isinstance(value, list | tuple) or (count is not None and len(value) != count):
+        return None
+    if any(type(one) not in (int, float) or not abs(one) < LARGEST for one in value):
+        return None
+    return [float(one) for one in value]
+
+
 def _argument(argument: Any) -> str:
-    """A dictionary in full, for its numbers are the question."""
+    """A dictionary in full, for its numbers are the question; of several, how many there are."""
     if name := called(argument):
         return name
     if isinstance(argument, dict):
         return f"dict({', '.join(f'{name}={value}' for name, value in argument.items())})"
     if isinstance(argument, list | tuple):
+        if argument and all(isinstance(one, dict) for one in argument):
+            return f"[{' '.join(str(one.get('kind', '')) for one in argument[:2])} ... {len(argument)} layers]"
         if len(argument) > _ENDLESS and any(type(one) is float for one in argument):
             return f"[{', '.join(map(str, argument[:3]))} ... {len(argument)} numbers]"
         left, right = "[]" if len(argument) > _LONG else "()"

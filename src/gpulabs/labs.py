@@ -50,7 +50,12 @@ LABS = (
         "a throughput meter, a model of time per step, a choice, a learning rate for it",
         ready=True,
     ),
-    Lab("lab5_memory", "Memory", "a model of training memory, mixed precision, recomputation"),
+    Lab(
+        "lab5_memory",
+        "Memory",
+        "a model of training memory, a search for the largest batch, loss scaling, recomputation",
+        ready=True,
+    ),
     Lab(
         "lab6_cifar10_cnn",
         "A CIFAR-10 CNN",

@@ -98,8 +98,8 @@ def setup(lab: str, *, kernels: bool = True) -> Session:
         print(f"{lab} runs on your {name}, with real sizes.")
     elif not kernels:
         print(
-            f"{lab} runs on this machine's CPU, because it has no CUDA GPU; a small run stands in for the real\n"
-            "one. What you measure are CPU results. For a GPU: on Colab, Runtime > Change runtime type > GPU."
+            f"{lab} runs on this machine's CPU, because it has no CUDA GPU. What you measure are CPU results.\n"
+            "For a GPU: on Colab, Runtime > Change runtime type > GPU."
         )
     else:
         _mend_simulator()

@@ -16,7 +16,7 @@ from autograder.result import Status
 ROOT = Path(__file__).parents[2]
 CORRECT = sorted((ROOT / "tests" / "submissions" / "correct").glob("lab*/*.py"))
 WRONG = sorted((ROOT / "tests" / "submissions" / "wrong").glob("lab*/*.py"))
-RIGS = sorted((ROOT / "tests" / "submissions" / "hostile").glob("lab4*/*.py"))  # those of Lab 1: test_hostile.py
+RIGS = sorted((ROOT / "tests" / "submissions" / "hostile").glob("lab[45]*/*.py"))  # those of Lab 1: test_hostile.py
 
 
 def graded(bundle, tmp_path, device):
@@ -134,6 +134,7 @@ def test_a_wrong_submission_loses_exactly_the_named_points_on_a_gpu(bundle, tmp_
         ("lab1_conv_kernel", 8, 12),
         ("lab2_fast_conv", 12, 40),
         ("lab4_batch_size", 5, 25),
+        ("lab5_memory", 5, 30),
         ("lab6_cifar10_cnn", 6, 17),
     ],
 )

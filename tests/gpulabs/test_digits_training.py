@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpulabs import digits_training
+from gpulabs.data.bundled import digits
 from gpulabs.digits_training import DigitsStep, train_digits
 from gpulabs.errors import BadInputError, OutOfMemory
 from gpulabs.live_step import LARGEST_ON_CPU, prepare_step
@@ -14,6 +15,16 @@ def test_it_learns_and_a_larger_batch_at_the_same_rate_learns_less():
     assert small[-1] > 0.85
     assert large[-1] < small[-1] - 0.05
     assert train_digits(256, lambda step: 0.03, epochs=4) == large
+
+
+def test_the_gradients_to_scale_are_those_of_the_first_step_where_nothing_was_learnt():
+    found = digits_training.digits_gradients(epochs=0)
+    weights, speeds = digits_training._initial(np.random.default_rng(0), digits_training.HIDDEN)
+    split = digits()
+    x = (split.x_train[:64].reshape(-1, 64) / 16).astype(np.float32)
+    digits_training._step(weights, speeds, x, split.y_train[:64], 1.0)
+    assert np.array_equal(found, np.concatenate([-speed.ravel() for speed in speeds]))
+    assert np.median(np.abs(digits_training.digits_gradients(epochs=2))) < np.median(np.abs(found))
 
 
 def test_gradients_are_those_of_the_loss():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpulabs.errors import BadInputError
+from gpulabs.layer_tables import cnn_layers, records
 from gpulabs.lifetimes import PARTS, Layer, moments_of
 from gpulabs.memory import largest_batch, layers_of, predict
 from gpulabs.training_step import StepPlan, network, segments
@@ -149,6 +150,11 @@ def test_a_keras_network_is_read_layer_by_layer(cnns):
     assert (layers[2].inputs, layers[2].outputs, layers[2].relu) == (32 * 32 * 32, 30 * 30 * 32, True)
     half = layers_of(network(StepPlan(1, "bfloat16")))
     assert half == cnns["lab_cnn", "bfloat16"]
+
+
+def test_tables_of_shapes_say_what_keras_says(cnns):
+    for name, layers in cnns.items():
+        assert records(cnn_layers(name)) == layers
 
 
 def test_the_largest_batch_is_found_by_doubling_and_halving():

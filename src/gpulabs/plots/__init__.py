@@ -8,6 +8,15 @@ from gpulabs.plots.image_rows import image_rows
 from gpulabs.plots.learning import learning_curves
 from gpulabs.plots.measuring import busy_lanes, launch_timeline, throughput_knee, trace_plot
 from gpulabs.plots.memory import memory_bars
+from gpulabs.plots.memory_lab import (
+    chain_chart,
+    kept_chart,
+    peak_curve,
+    pool_strip,
+    scale_trace,
+    search_trace,
+    state_bars,
+)
 from gpulabs.plots.photographs import filtered_photographs
 from gpulabs.plots.picture import Picture
 from gpulabs.plots.recipes import accuracy_race, feed_timeline, gradient_histogram, rate_curves, training_curves
@@ -24,6 +33,7 @@ __all__ = [
     "bank_map",
     "block_map",
     "busy_lanes",
+    "chain_chart",
     "confused_pairs",
     "confusion_map",
     "feed_timeline",
@@ -31,14 +41,20 @@ __all__ = [
     "gradient_histogram",
     "halo_map",
     "image_rows",
+    "kept_chart",
     "ladder_bars",
     "launch_timeline",
     "learning_curves",
     "memory_bars",
     "occupancy_bars",
+    "peak_curve",
+    "pool_strip",
     "rate_curves",
     "register_map",
     "roofline",
+    "scale_trace",
+    "search_trace",
+    "state_bars",
     "thread_map",
     "throughput_curve",
     "throughput_knee",

@@ -6,25 +6,20 @@ import dataclasses
 import math
 import re
 import statistics
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autograder import questions
 from autograder.evidence import Case
-from autograder.examples import task_cells
 from autograder.questions import lab4, lab4_rigs
 from autograder.result import Status
 from autograder.rigs import Call, Log, Setting
-from autograder.rubric import CaseSpec, Item
-from autograder.wire import called
+from autograder.rubric import CaseSpec
 from gpulabs.errors import OutOfMemory
 from gpulabs.recorded_steps import recorded_steps
+from tests.autograder.questions.asking import ITEM, asked, solved
 
-ROOT = Path(__file__).parents[3]
-SOLUTION = task_cells((ROOT / "solutions/lab4_batch_size/lab4_batch_size.py").read_text())
-ITEM = Item("v", "title", "values", 1)
 ASKED = {
     "meter_long": "time_steps", "meter_cold": "time_steps", "meter_short": "time_steps", "meter_busy": "time_steps",
     "throughput": "throughput", "throughput_interval": "throughput", "sweep": "sweep", "sweep_of_memory": "sweep",
@@ -34,48 +29,9 @@ ASKED = {
 }  # fmt: skip
 
 
-def solved() -> dict:
-    """The functions of the lab's solution."""
-    scope: dict = {}
-    for source in SOLUTION.values():
-        exec(source, scope)
-    return scope
-
-
-def asked(kind: str, function, seed: int, index: int = 0):
-    """Draws a case, lets a function answer it before its rig, and judges what it returned."""
-    question = questions.ALL[kind]
-    arguments = question.draw(np.random.default_rng(seed), index, CaseSpec(kind, 6))
-    case = Case("c", "t", "v", "f", values=kind, seed=seed * 7919, arguments=arguments)
-    if question.rig is None:
-        return questions.judge(ITEM, case, plain(function(*arguments)), Log())
-    rig, calls = question.rig(case, Setting()), []
-
-    def watched(name):
-        def call(*given):
-            try:
-                value = rig.operations[name](*given)
-            except OutOfMemory:
-                calls.append(Call(name, given, raised="OutOfMemory"))
-                raise
-            calls.append(Call(name, given, value))
-            return value
-
-        return call
-
-    given = [watched(called(argument)) if called(argument) else argument for argument in arguments]
-    value = plain(function(*given))
-    assert len(calls) <= question.max_calls
-    return questions.judge(ITEM, case, value, Log(tuple(calls), rig.facts(), closed=True))
-
-
-def plain(value):
-    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
 @pytest.mark.parametrize("kind", ASKED)
 def test_the_solution_is_right_whatever_is_drawn(kind):
-    function = solved()[ASKED[kind]]
+    function = solved("lab4_batch_size")[ASKED[kind]]
     for seed in range(8 if kind.startswith("meter") else 40):
         verdict = asked(kind, function, seed, seed % 6)
         assert verdict.status is Status.EARNED, (seed, verdict.reason)
@@ -178,7 +134,7 @@ def test_the_gpus_choice_measures_what_was_not_asked(monkeypatch):
     question = questions.ALL["choice_on_gpu"]
     case = Case("c", "t", "v", "f", values=question.name, arguments=question.draw(np.random.default_rng(), 0, None))
     rig = question.rig(case, Setting("gpu"))
-    batch = solved()["choose_batch"](list(lab4_rigs.GPU_BATCHES), rig.operations["measure"], 0.9)
+    batch = solved("lab4_batch_size")["choose_batch"](list(lab4_rigs.GPU_BATCHES), rig.operations["measure"], 0.9)
 
     facts = rig.facts()
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpulabs.errors import BadInputError
+from gpulabs.layer_tables import table
 from gpulabs.occupancy import LIMITS
 from gpulabs.plots import (
     Picture,
@@ -11,15 +12,22 @@ from gpulabs.plots import (
     bank_map,
     block_map,
     busy_lanes,
+    chain_chart,
     filtered_photographs,
     halo_map,
     image_rows,
+    kept_chart,
     ladder_bars,
     launch_timeline,
     learning_curves,
     occupancy_bars,
+    peak_curve,
+    pool_strip,
     register_map,
     roofline,
+    scale_trace,
+    search_trace,
+    state_bars,
     thread_map,
     throughput_knee,
     trace_plot,
@@ -62,6 +70,13 @@ PICTURES = {
     "throughput alone": lambda: throughput_knee({1: 10.0}),
     "busy": lambda: busy_lanes({"small": [(0, 1, 0.1)], "large": [(0, 2, 0.9)]}, 2),
     "learning": lambda: learning_curves({"a": [[0.1, 0.9], [0.2, 0.8]]}, {"a": [0.1, 0.2], "other": [0.3]}),
+    "state": lambda: state_bars({"adam": (4 * 2**20, 4 * 2**20, 8 * 2**20)}),
+    "kept": lambda: kept_chart(table((4, 4, 1), ("Conv2D 2 same relu", "Flatten", "Dense 3")), {0, 1, 3}),
+    "peaks": lambda: peak_curve({32: 100.0, 64: 200.0}, {32: 110.0, 64: 190.0}, "toy"),
+    "search": lambda: search_trace([(1, True), (2, True), (4, False), (3, False)], 2),
+    "scale": lambda: scale_trace([4.0, 8.0, 4.0], [1]),
+    "chain": lambda: chain_chart(["a", "b"], [5.0, 1.0], [1.0, 2.0], [0], "toy"),
+    "pool": lambda: pool_strip([(300, True), (100, False)], 50, 80),
     "one window": lambda: window_map(1, 1, (3, 3), 1, "same"),
 }
 
@@ -88,6 +103,12 @@ def test_pictures_draw_and_show_in_a_notebook(name: str) -> None:
         ("occupancy", "mine: 16 of 32 warps, 50%; other: 32 of 32 warps, 100%"),
         ("ladder", "naive 0.5 TFLOP/s, 1.2% of cudnn; cudnn 40 TFLOP/s"),
         ("image rows", "Rows. cats: 2 images; one: 1 images"),
+        ("state", "adam: 16.0 MiB"),
+        ("kept", "4 tensors; kept: 0, 1, 3"),
+        ("peaks", "off by +10.0 % at most"),
+        ("search", "4 tries, 2 out of memory; 2 is the largest"),
+        ("chain", "1 of 2 layers computed again: 1 MiB kept, 1 GFLOP more"),
+        ("pool", "300 MiB in use of 400 MiB reserved, 50 MiB not taken"),
         ("windows", "turns 6 by 7 pixels into 3 by 4"),
     ],
 )
