@@ -59,8 +59,8 @@ def _on_gpu(batch: int) -> Prepared:
     def guarded(work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except (tf.errors.OpError, RuntimeError) as error:
-            if any(sign in f"{type(error).__name__}: {error}" for sign in OUT_OF_MEMORY):
+        except (tf.errors.OpError, RuntimeError, MemoryError) as error:
+            if OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
                 raise OutOfMemory(f"out of memory: a batch of {batch} does not fit", str(error)[:500]) from None
             raise
 

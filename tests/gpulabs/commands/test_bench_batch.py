@@ -34,6 +34,21 @@ def test_out_of_memory_names_the_batch_that_failed_and_the_largest_that_worked(g
     assert run.json["cpu_result"]
 
 
+def test_what_the_system_killed_is_out_of_memory(gpulabs):
+    run = gpulabs("bench", "batch", "--batch", "8,15")
+    assert run.code == ExitCode.OUT_OF_MEMORY
+    assert "out of memory at batch 15, float32; the largest batch that worked is 8" in run.err
+    assert "fastest at batch 8" in run.out
+
+
+def test_another_failure_keeps_what_was_measured_before_it(gpulabs):
+    run = gpulabs("bench", "batch", "--batch", "8,14", "--json")
+    assert run.code == ExitCode.FAILED
+    assert "batch 14, float32: its process ended with code 3: something broke; 1 of 2" in run.err.splitlines()[-1]
+    assert ([row["plan"]["batch"] for row in run.json["rows"]], run.json["complete"]) == ([8], False)
+    assert "something broke" in run.json["stopped_by"]
+
+
 def test_a_sweep_in_which_nothing_fits_says_so(gpulabs):
     run = gpulabs("bench", "batch", "--batch", "64,128")
     assert run.code == ExitCode.OUT_OF_MEMORY

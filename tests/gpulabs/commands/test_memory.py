@@ -2,6 +2,7 @@ import pytest
 
 from gpulabs import recorded_batches as recorded
 from gpulabs.commands import memory as command
+from gpulabs.errors import GpulabsError
 from gpulabs.exit_codes import ExitCode
 from gpulabs.lifetimes import PARTS
 from gpulabs.measured_step import Measured, out_of_memory
@@ -18,6 +19,8 @@ def small_network(monkeypatch):
 
     def sweep(plans, settings, report):
         for plan in plans:
+            if plan.batch == 65:
+                raise GpulabsError("batch 65: it broke")
             fits = plan.batch <= 64
             yield plan, Measured(plan, "cpu", 1.0, xla={"total_bytes": MIB}) if fits else out_of_memory(plan, "")
 
@@ -46,6 +49,13 @@ def test_a_batch_that_does_not_fit_is_named(gpulabs):
     run = gpulabs("memory", "--batch", "32-128", "--measure")
     assert run.code == ExitCode.OUT_OF_MEMORY
     assert "out of memory at batch 128, float32; the largest batch that worked is 64" in run.err
+
+
+def test_another_failure_keeps_what_was_measured(gpulabs):
+    run = gpulabs("memory", "--batch", "64,65", "--measure", "--json")
+    assert run.code == ExitCode.FAILED
+    assert run.err.splitlines()[-1] == "gpulabs: memory: batch 65: it broke; 1 of 2 were measured before"
+    assert [row["measured_bytes"] for row in run.json["rows"]] == [MIB, None]
 
 
 def test_a_gpu_that_is_not_here_cannot_be_measured(gpulabs):
