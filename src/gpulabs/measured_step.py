@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gpulabs.devices import cpu_cores, has_gpu, nvml_device, nvml_session
@@ -96,14 +96,19 @@ class Measured:
         return asdict(self)
 
 
-def measure(plan: StepPlan, settings: Settings, report: Report = lambda text: None) -> Measured:
+def measure(plan: StepPlan, settings: Settings, environment: Mapping[str, str] | None = None) -> Measured:
     """Measures one configuration.
+
+    Args:
+        plan: What to measure.
+        settings: How.
+        environment: Variables for its process, beside this one's.
 
     Raises:
         OutOfMemory: It does not fit.
         GpulabsError: Its process failed otherwise, or hung.
     """
-    with contextlib.closing(sweep([plan], settings, report)) as outcomes:
+    with contextlib.closing(sweep([plan], settings, environment=environment)) as outcomes:
         _, outcome = next(outcomes)
     if isinstance(outcome, OutOfMemory):
         raise outcome
@@ -320,7 +325,7 @@ def what_fits(plan: StepPlan, worked: Iterable[StepPlan]) -> tuple[str, int | No
         plan: What did not fit.
         worked: What did; plans that differ by more than their batch don't count.
     """
-    largest = max((one.batch for one in worked if one.as_dict() | {"batch": plan.batch} == plan.as_dict()), default=None)
+    largest = max((one.batch for one in worked if replace(one, batch=plan.batch) == plan), default=None)
     end = f"the largest batch that worked is {largest}" if largest else "no batch worked, try smaller ones"
     return f"out of memory at {describe(plan)}; {end}", largest
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 
 import psutil
@@ -11,8 +12,9 @@ import pytest
 
 from gpulabs import measured_step
 from gpulabs.errors import BadInputError, GpulabsError, OutOfMemory
-from gpulabs.measured_step import Settings, StepProcess, measure, sweep
+from gpulabs.measured_step import Settings, StepProcess, measure, sweep, watched_utilisation
 from gpulabs.training_step import StepPlan
+from tests.gpulabs.fake_nvml import FakeNvml
 
 PRETEND = r"""
 import json, os, signal, subprocess, sys, time
@@ -139,6 +141,30 @@ def test_a_sweep_that_is_closed_ends_its_process():
     next(outcomes)
     outcomes.close()
     assert not [child for child in psutil.Process().children() if "-c" in child.cmdline()]
+
+
+class UnsupportedNvml(FakeNvml):
+    """NVML on a device that it has no utilisation of: a share of a GPU, some boards."""
+
+    def nvmlDeviceGetUtilizationRates(self, handle):
+        raise self.NVMLError("not supported")
+
+
+@pytest.mark.filterwarnings("error")  # also of what a thread raises
+@pytest.mark.parametrize(
+    ("nvml", "seen"),
+    [(FakeNvml(), {87.0}), (UnsupportedNvml(), set()), (None, set())],
+    ids=["nvml", "none of it", "no nvml"],
+)
+def test_utilisation_is_read_where_there_is_nvml_and_nothing_fails_where_there_is_none(monkeypatch, nvml, seen):
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)  # None: its import fails
+    monkeypatch.setattr(measured_step, "UTILISATION_EVERY_S", 0.001)
+    now, before = [0.0], threading.active_count()
+    with watched_utilisation(lambda: now[0]) as readings:
+        time.sleep(0.05)
+        early, now[0] = list(readings), 1.0
+        time.sleep(0.3)
+    assert (early, set(readings), threading.active_count()) == ([], seen, before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

@@ -55,7 +55,7 @@ def batch(
     found = {
         "schema_version": 1,
         "device": header().as_dict(),
-        "cpu_result": not has_gpu(),
+        "cpu_result": not has_gpu() or any(row["device"] == "cpu" for row in rows),  # a driver, but no CUDA libraries
         "network": chosen,
         "settings": {"seconds": seconds, "memory_limit_mb": memory_limit_mb},
         "rows": rows,

@@ -49,6 +49,24 @@ def test_another_failure_keeps_what_was_measured_before_it(gpulabs):
     assert "something broke" in run.json["stopped_by"]
 
 
+def test_a_sweep_on_a_gpu_shows_how_busy_it_was(gpulabs, h100, monkeypatch):
+    monkeypatch.setattr(measured_step, "UTILISATION_SETTLES_S", 0.0)
+    monkeypatch.setattr(measured_step, "UTILISATION_EVERY_S", 0.001)
+    monkeypatch.setattr(
+        measured_step, "PROGRAM", ("-c", PRETEND.replace('tell("timed"', 'time.sleep(0.2); tell("timed"'))
+    )
+    run = gpulabs("bench", "batch", "--batch", "8,16", "--precision", "float32")
+    assert run.code == ExitCode.OK
+    assert "lab_cnn on NVIDIA H100; training steps" in run.out
+    assert run.out.count("87%") == 2
+    assert "CPU result" not in run.out
+
+
+def test_a_gpu_that_tensorflow_does_not_find_is_a_cpu_result(gpulabs, h100, monkeypatch):
+    monkeypatch.setattr(measured_step, "PROGRAM", ("-c", PRETEND.replace('device="gpu"', 'device="cpu"')))
+    assert gpulabs("bench", "batch", "--batch", "8", "--precision", "float32", "--json").json["cpu_result"]
+
+
 def test_a_sweep_in_which_nothing_fits_says_so(gpulabs):
     run = gpulabs("bench", "batch", "--batch", "64,128")
     assert run.code == ExitCode.OUT_OF_MEMORY
