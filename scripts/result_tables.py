@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import class_tables  # noqa: E402
+from benchmarks import batch_tables, class_tables  # noqa: E402
 from benchmarks.ladder import changed_since, show  # noqa: E402 (a script is run from anywhere)
 from benchmarks.record import table  # noqa: E402
 from scripts import training_tables  # noqa: E402
@@ -305,6 +305,11 @@ def agreement() -> list[str]:
     return class_tables.of_agreement(load(name)) if (RESULTS / f"{name}.json").is_file() else []
 
 
+def batches() -> list[str]:
+    """Batch size and memory."""
+    return batch_tables.sections(RESULTS / "batch", header)
+
+
 SHOWN_RATIOS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 1.0, 1.05, 1.1, 1.2)
 
 
@@ -359,6 +364,7 @@ PAGES = {
         regrading,
         overhead,
         calibration,
+        batches,
         hostile,
         right_set,
         classes,

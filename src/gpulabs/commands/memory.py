@@ -74,8 +74,10 @@ def memory(
         "schema_version": 1,
         "device": about.as_dict(),
         "predicted_for": where,
-        "within": COMPARED[where][0],
-        "compared_with": COMPARED[where][1],
+        "within": COMPARED[where].within,
+        "compared_with": COMPARED[where].what,
+        "worst_known": COMPARED[where].worst,
+        "compared_optimizers": ["adam"],
         "scratch_space_from": f"{recorded.name}, {recorded.date[:10]}" if recorded else None,
         "limit_bytes": limit,
         "rows": rows,
@@ -192,12 +194,17 @@ def show(payload: dict[str, Any], predictions: list[Prediction]) -> None:
 
 def how_sure(payload: dict[str, Any]) -> str:
     """What the prediction was compared with, and what is not in it."""
-    compared = f"The rules were within {payload['within']:.0%} of {payload['compared_with']}"
+    from gpulabs.memory import ONLY_ADAM
+
+    compared = f"For lab_cnn the rules were within {payload['within']:.0%} of {payload['compared_with']}"
     if payload["predicted_for"] == "cpu":
-        return f"{compared}; at batch 1 they were off by up to 7 MB."
+        return f"{compared}; {payload['worst_known']}. {ONLY_ADAM}"
     scratch = payload["scratch_space_from"]
-    return f"{compared}, without scratch space.\nScratch space of cuDNN and cuBLAS: " + (
-        f"as recorded on {scratch}." if scratch else "not in it; no recording of a GPU is installed."
+    return f"{compared}, without scratch space; {payload['worst_known']}. {ONLY_ADAM}\n" + (
+        f"Scratch space of cuDNN and cuBLAS: as recorded on {scratch}."
+        if scratch
+        else "Scratch space of cuDNN and cuBLAS is not in it: no recording of a GPU is installed. For the same reason "
+        "nobody has compared it with the memory that a GPU's allocator hands out."
     )
 
 
