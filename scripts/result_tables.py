@@ -305,11 +305,6 @@ def agreement() -> list[str]:
     return class_tables.of_agreement(load(name)) if (RESULTS / f"{name}.json").is_file() else []
 
 
-def batches() -> list[str]:
-    """Batch size and memory."""
-    return batch_tables.sections(RESULTS / "batch", header)
-
-
 SHOWN_RATIOS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 1.0, 1.05, 1.1, 1.2)
 
 
@@ -364,7 +359,7 @@ PAGES = {
         regrading,
         overhead,
         calibration,
-        batches,
+        lambda: batch_tables.sections(RESULTS / "batch", header),
         hostile,
         right_set,
         classes,
