@@ -1,6 +1,6 @@
 """Compares the memory model with what XLA planned and what was measured, tensor by tensor: what is missing or too much.
 
-    PYTHONPATH=src:. python -m benchmarks.memory_fit benchmarks/results/batch/h200.json [--batch 512] [--brief]
+    PYTHONPATH=src:. python -m benchmarks.memory_fit benchmarks/results/batch/h200.json [--batch 512] [--brief] [--save]
 
 For records of `benchmarks.batch` and of `benchmarks.xla_for_gpu`. A rule of `gpulabs.lifetimes` is right when every
 large buffer of XLA's peak has a tensor of its size in the model, and every tensor a buffer.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import write
 from gpulabs.memory import Prediction, layers_of, predict
 from gpulabs.training_step import StepPlan, network
 from gpulabs.xla_memory import layer_workspaces
@@ -137,10 +138,15 @@ def main() -> int:
     parser.add_argument("record", type=Path)
     parser.add_argument("--batch", type=int, help="only this one")
     parser.add_argument("--brief", action="store_true", help="no tensors")
+    parser.add_argument("--save", action="store_true", help="write the predictions into the record, for its tables")
     asked = parser.parse_args()
-    rows = json.loads(asked.record.read_text(encoding="utf-8"))["rows"]
-    for found in compare_rows([row for row in rows if asked.batch in (None, row["plan"]["batch"])]):
+    record = json.loads(asked.record.read_text(encoding="utf-8"))
+    rows = [row for row in record["rows"] if row.get("xla") and asked.batch in (None, row["plan"]["batch"])]
+    for row, found in zip(rows, compare_rows(rows), strict=True):
         print(show(found, not asked.brief), flush=True)
+        row["predicted_bytes"] = found.predicted
+    if asked.save:
+        write(asked.record, record)
     return 0
 
 

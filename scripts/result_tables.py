@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import class_tables  # noqa: E402
+from benchmarks import batch_tables, class_tables  # noqa: E402
 from benchmarks.ladder import changed_since, show  # noqa: E402 (a script is run from anywhere)
 from benchmarks.record import table  # noqa: E402
 from scripts import training_tables  # noqa: E402
@@ -359,6 +359,7 @@ PAGES = {
         regrading,
         overhead,
         calibration,
+        lambda: batch_tables.sections(RESULTS / "batch", header),
         hostile,
         right_set,
         classes,

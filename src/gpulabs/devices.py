@@ -155,11 +155,16 @@ def nvml_device(nvml: Any, device: int = 0) -> Any:
         nvml: The module `pynvml`, started.
         device: CUDA's number.
     """
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    name = visible[device] if device < len(visible) else str(device)
+    name = cuda_name(device)
     if name.isdecimal():
         return nvml.nvmlDeviceGetHandleByIndex(int(name))
     return nvml.nvmlDeviceGetHandleByUUID(name)
+
+
+def cuda_name(device: int) -> str:
+    """The GPU that CUDA calls `device` here, as `CUDA_VISIBLE_DEVICES` of a child process names it."""
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return visible[device] if device < len(visible) else str(device)
 
 
 def peak_gflops(compute_capability: tuple[int, int], multiprocessors: int, clock_mhz: float) -> float | None:

@@ -7,12 +7,17 @@ In the notebook's own process, so that `step` only queues: what `gpulabs bench b
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable
 from typing import Any
 
+from gpulabs.devices import header
 from gpulabs.errors import OutOfMemory
 
 LARGEST_ON_CPU = 2048
+SHARE_OF_MEMORY = 0.6
+"""Of the GPU's, for the notebook."""
 Prepared = tuple[Callable[[], None], Callable[[], None]]
 
 
@@ -50,17 +55,15 @@ def _on_gpu(batch: int) -> Prepared:
     from gpulabs.step_process import OUT_OF_MEMORY
     from gpulabs.training_step import StepPlan, network, optimizer, training_step
 
-    for gpu in tf.config.list_physical_devices("GPU"):
-        if not tf.config.experimental.get_memory_growth(gpu):
-            tf.config.experimental.set_memory_growth(gpu, True)
+    _leave_memory(tf)
     plan = StepPlan(batch)
     latest: list[Any] = []
 
     def guarded(work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except (tf.errors.OpError, RuntimeError) as error:
-            if any(sign in f"{type(error).__name__}: {error}" for sign in OUT_OF_MEMORY):
+        except (tf.errors.OpError, RuntimeError, MemoryError) as error:
+            if OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
                 raise OutOfMemory(f"out of memory: a batch of {batch} does not fit", str(error)[:500]) from None
             raise
 
@@ -78,3 +81,17 @@ def _on_gpu(batch: int) -> Prepared:
 
     run = guarded(build)
     return lambda: guarded(run), lambda: guarded(lambda: [float(loss) for loss in latest])
+
+
+def _leave_memory(tf: Any) -> None:
+    """Leaves a share of the GPU's memory to others: what TensorFlow once took in this process, it keeps to its end.
+
+    The notebook's checks measure in processes of their own, which need some.
+    """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    memory_gb = header().memory_gb
+    for gpu in tf.config.list_physical_devices("GPU")[:1]:
+        if memory_gb and not tf.config.get_logical_device_configuration(gpu):
+            limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(memory_gb * 1e9 * SHARE_OF_MEMORY / 2**20))
+            with contextlib.suppress(RuntimeError, ValueError):  # TensorFlow runs already: as the student set it up
+                tf.config.set_logical_device_configuration(gpu, [limit])

@@ -19,21 +19,25 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gpulabs.devices import cpu_cores, has_gpu, nvml_device, nvml_session
 from gpulabs.errors import GpulabsError, OutOfMemory
+from gpulabs.step_process import OUT_OF_MEMORY
 from gpulabs.timing import Summary, summarize
 from gpulabs.training_step import StepPlan
 
-PROGRAM = ("-m", "gpulabs.step_process")
+PROGRAM = ("-P", "-m", "gpulabs.step_process")  # -P: no file in the current folder is imported
 TIMEOUT_S = 300.0
 OVERLAP_CORES = 4
 """With this many cores the next process imports TensorFlow while a step is compiled; never while one is timed."""
 UTILISATION_EVERY_S = 0.05
 UTILISATION_SETTLES_S = 0.3
 """NVML averages over up to this long: earlier readings tell of the time before."""
+
+LAST_LINES = 10
+"""Of what a process wrote before it died; earlier ones may tell of memory that it could do without."""
 
 Report = Callable[[str], None]
 
@@ -92,14 +96,19 @@ class Measured:
         return asdict(self)
 
 
-def measure(plan: StepPlan, settings: Settings, report: Report = lambda text: None) -> Measured:
+def measure(plan: StepPlan, settings: Settings, environment: Mapping[str, str] | None = None) -> Measured:
     """Measures one configuration.
+
+    Args:
+        plan: What to measure.
+        settings: How.
+        environment: Variables for its process, beside this one's.
 
     Raises:
         OutOfMemory: It does not fit.
         GpulabsError: Its process failed otherwise, or hung.
     """
-    with contextlib.closing(sweep([plan], settings, report)) as outcomes:
+    with contextlib.closing(sweep([plan], settings, environment=environment)) as outcomes:
         _, outcome = next(outcomes)
     if isinstance(outcome, OutOfMemory):
         raise outcome
@@ -215,15 +224,12 @@ class StepProcess:
         killer.start()
         try:
             while event not in self.told:
+                self._complain()
                 line = self._process.stdout.readline()
                 if not line:
                     raise self._death()
                 told = json.loads(line)
                 self.told[told["event"]] = told
-                if told["event"] == "out_of_memory":
-                    raise out_of_memory(self.plan, told["message"])
-                if told["event"] == "failed":
-                    raise GpulabsError(f"{describe(self.plan)}: {told['message'].splitlines()[0][:300]}")
         finally:
             killer.cancel()
         return self.told[event]
@@ -250,8 +256,15 @@ class StepProcess:
         )
         return found if timed is None else with_times(found, timed["times_ms"])
 
+    def _complain(self) -> None:
+        """Raises what it has told of its end, however often it is asked for."""
+        if "out_of_memory" in self.told:
+            raise out_of_memory(self.plan, self.told["out_of_memory"]["message"])
+        if "failed" in self.told:
+            raise GpulabsError(f"{describe(self.plan)}: {self.told['failed']['message'].splitlines()[0][:300]}")
+
     def end(self) -> None:
-        """Kills it, if it still runs, and whatever it started."""
+        """Kills it and whatever it started: what the system killed may have left children."""
         self._kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
@@ -260,8 +273,8 @@ class StepProcess:
                     stream.close()
 
     def _kill(self) -> None:
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
+        if self._process.returncode is None:  # not waited for yet: its number is nobody else's, though it may be dead
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: of a dead one
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _give_up(self) -> None:
@@ -270,14 +283,18 @@ class StepProcess:
 
     def _death(self) -> GpulabsError:
         """What to say of a process that ended without a word."""
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._kill()  # its children; only then its number is given back
+        code = self._process.wait()
         if self._hung:
             return GpulabsError(f"{describe(self.plan)}: no word for {self.settings.timeout_s:.0f} s; it was ended")
-        code = self._process.wait()
         self._log.seek(0)
-        said = self._log.read().decode("utf-8", "replace")
-        if code == -signal.SIGKILL or "bad_alloc" in said:
-            return out_of_memory(self.plan, "the system ended the process")
-        last = (said.strip().splitlines() or [f"exit code {code}"])[-1]
+        said = self._log.read().decode("utf-8", "replace").strip().splitlines()
+        if code == -signal.SIGKILL:
+            return out_of_memory(self.plan, "the system ended the process (SIGKILL), as it does when memory is used up")
+        last = (said or [f"exit code {code}"])[-1]
+        if sign := next((line for line in said[-LAST_LINES:] if OUT_OF_MEMORY.search(line)), None):
+            return out_of_memory(self.plan, sign[:300])
         return GpulabsError(f"{describe(self.plan)}: its process ended with code {code}: {last[:300]}")
 
 
@@ -299,6 +316,18 @@ def with_times(found: Measured, times_ms: list[float]) -> Measured:
 def out_of_memory(plan: StepPlan, detail: str) -> OutOfMemory:
     """The error of a plan that does not fit."""
     return OutOfMemory(f"out of memory at {describe(plan)}", detail)
+
+
+def what_fits(plan: StepPlan, worked: Iterable[StepPlan]) -> tuple[str, int | None]:
+    """A sentence on a plan that does not fit, and the largest batch that worked; None if none did.
+
+    Args:
+        plan: What did not fit.
+        worked: What did; plans that differ by more than their batch don't count.
+    """
+    largest = max((one.batch for one in worked if replace(one, batch=plan.batch) == plan), default=None)
+    end = f"the largest batch that worked is {largest}" if largest else "no batch worked, try smaller ones"
+    return f"out of memory at {describe(plan)}; {end}", largest
 
 
 @contextlib.contextmanager

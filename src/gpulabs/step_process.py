@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import signal
 import statistics
 import sys
@@ -22,7 +23,11 @@ from typing import Any
 from gpulabs.training_step import StepPlan, network, optimizer, training_step
 from gpulabs.xla_memory import DUMP_FLAGS, read_dump
 
-OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "ResourceExhaustedError", "out of memory", "OOM", "CUDA_ERROR_OUT_OF_MEMORY")
+OUT_OF_MEMORY = re.compile(
+    r"RESOURCE_EXHAUSTED|ResourceExhaustedError|CUDA_ERROR_OUT_OF_MEMORY|\bOOM\b|MemoryError|bad_alloc"
+    r"|(?i:out of memory|cannot allocate memory)"
+)
+"""What XLA, TensorFlow, CUDA, Python, C++ and Linux say of memory that is used up."""
 BLOCK_S = 0.03
 """A block of steps ends in one synchronisation; this long, it costs each step little."""
 FEWEST_BLOCKS = 7
@@ -47,7 +52,7 @@ def main() -> None:
             measure(StepPlan(**asked["plan"]), asked, Path(folder), tell)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        kind = "out_of_memory" if any(sign in said for sign in OUT_OF_MEMORY) else "failed"
+        kind = "out_of_memory" if OUT_OF_MEMORY.search(said) else "failed"
         events.write(json.dumps({"event": kind, "after": after[0], "message": said[:2000]}) + "\n")
     events.flush()
     os._exit(0)  # TensorFlow's own end takes a second, and may hang after an out-of-memory

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import batch
+from benchmarks import batch, batch_tables
 from benchmarks.memory_fit import compare, show
 from benchmarks.step_times import taken_from
 from gpulabs import measured_step
@@ -22,6 +22,16 @@ def test_every_batch_is_measured_in_every_precision_and_the_knee_comes_first():
     plain = {(plan.batch, plan.precision) for plan in plans if plan.tf32 and not plan.recompute}
     assert plain == {(1 << power, name) for power in range(14) for name in PRECISIONS}
     assert {plan.batch for plan in batch.groups()[0]} == {32, 512, 2048, 8192}
+
+
+PLANNED = {
+    "compiled_for": "A GPU",
+    "by": "XLA",
+    "date": "2026-01-02",
+    "command": "c",
+    "device": {"gpu": None},
+    "rows": [{"plan": StepPlan(8).as_dict(), "xla": {"total_bytes": 1 << 20}, "predicted_bytes": 1 << 20}],
+}
 
 
 @pytest.fixture
@@ -86,3 +96,21 @@ def test_what_a_rule_lacks_and_what_it_has_too_much_is_named():
     assert off.missing == (("extra", "conv/odd", 7777),)
     assert ("conv1: output", gone.size) in off.surplus
     assert "conv/odd" in show(off, details=True)
+
+
+def test_a_gpus_record_is_tables_and_without_one_it_says_not_measured_yet(rows, tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps({"benchmark": "xla_for_gpu", **PLANNED}))
+    text = "\n".join(batch_tables.sections(tmp_path, lambda record: "A GPU."))
+    assert "**not measured yet**" in text
+    assert "no measurement" in text
+    assert "TensorFlow's peak MiB |" not in text
+    stopped = {"command": "gpulabs bench", "stderr": "out of memory at batch 64\n", "exit_code": 6, "processes_left": 0}
+    measured = [row | {"predicted_bytes": 2 * row["peak_bytes"]} if row.get("peak_bytes") else row for row in rows]
+    whole = {"benchmark": "batch", "device": {"gpu": "A GPU"}, "rows": measured, "out_of_memory": stopped}
+    (tmp_path / "gpu.json").write_text(json.dumps(whole))
+    text = "\n".join(batch_tables.sections(tmp_path, lambda record: "A GPU."))
+    assert "not measured yet" not in text
+    assert "| +100.0% |" in text
+    assert "says `out of memory at batch 64`: exit code 6, 0 processes left" in text
+    assert "Failed: " in text
+    assert " 500 |" in text  # images a second

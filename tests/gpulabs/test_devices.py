@@ -1,52 +1,11 @@
 import subprocess
 import sys
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from gpulabs import devices
 from gpulabs.errors import MissingGpuError
-
-
-class FakeNvml:
-    """An H100 as NVML reports it."""
-
-    NVML_CLOCK_SM, NVML_CLOCK_MEM = 1, 2
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self, count: int = 1) -> None:
-        self.count = count
-
-    def nvmlInit(self) -> None: ...
-
-    def nvmlShutdown(self) -> None: ...
-
-    def __getattr__(self, name: str) -> Any:
-        answers: dict[str, Any] = {
-            "nvmlDeviceGetCount": lambda: self.count,
-            "nvmlDeviceGetHandleByIndex": lambda index: index,
-            "nvmlDeviceGetHandleByUUID": lambda name: name,
-            "nvmlDeviceGetCudaComputeCapability": lambda handle: [9, 0],
-            "nvmlDeviceGetName": lambda handle: b"NVIDIA H100",
-            "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=80_000_000_000),
-            "nvmlSystemGetDriverVersion": lambda: "580.1",
-            "nvmlSystemGetCudaDriverVersion_v2": lambda: 13000,
-            "nvmlDeviceGetMaxClockInfo": lambda handle, kind: {1: 1980, 2: 2619}[kind],
-            "nvmlDeviceGetMemoryBusWidth": lambda handle: 5120,
-        }
-        if name not in answers:
-            raise AttributeError(name)
-        return answers[name]
-
-
-@pytest.fixture
-def h100(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
-    monkeypatch.setattr(devices, "_driver_attribute", lambda device, code: {16: 132, 38: 50 << 20}[code])
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+from tests.gpulabs.fake_nvml import FakeNvml
 
 
 @pytest.fixture

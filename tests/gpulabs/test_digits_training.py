@@ -1,9 +1,12 @@
 """The small network: it learns, a rate that is too high is no crash, and its step can be measured on a CPU."""
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
-from gpulabs import digits_training
+from gpulabs import digits_training, live_step
 from gpulabs.data.bundled import digits
 from gpulabs.digits_training import DigitsStep, train_digits
 from gpulabs.errors import BadInputError, OutOfMemory
@@ -62,3 +65,28 @@ def test_a_step_of_this_machine():
         prepare_step(2 * LARGEST_ON_CPU, on_gpu=False)
     with pytest.raises(BadInputError):
         DigitsStep(0)
+
+
+@pytest.mark.usefixtures("h100")
+def test_a_notebook_leaves_memory_of_the_gpu_to_its_checks(monkeypatch):
+    class Config:
+        limits: ClassVar = {}
+        started = False
+
+        LogicalDeviceConfiguration = staticmethod(lambda memory_limit: memory_limit)
+        list_physical_devices = staticmethod(lambda kind: ["gpu 0", "gpu 1"])
+        get_logical_device_configuration = limits.get
+
+        def set_logical_device_configuration(self, gpu, limits):
+            if self.started:
+                raise RuntimeError("devices cannot be modified after being initialized")
+            self.limits[gpu] = limits
+
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    tensorflow = SimpleNamespace(config=Config())
+    live_step._leave_memory(tensorflow)
+    assert Config.limits == {"gpu 0": [int(80e9 * 0.6 / 2**20)]}
+    tensorflow.config.started = True
+    Config.limits.clear()
+    live_step._leave_memory(tensorflow)  # as the student set it up
+    assert Config.limits == {}

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 
 import psutil
@@ -11,8 +12,9 @@ import pytest
 
 from gpulabs import measured_step
 from gpulabs.errors import BadInputError, GpulabsError, OutOfMemory
-from gpulabs.measured_step import Settings, StepProcess, measure, sweep
+from gpulabs.measured_step import Settings, StepProcess, measure, sweep, watched_utilisation
 from gpulabs.training_step import StepPlan
+from tests.gpulabs.fake_nvml import FakeNvml
 
 PRETEND = r"""
 import json, os, signal, subprocess, sys, time
@@ -31,7 +33,12 @@ if batch == 14:
     print("something broke", file=sys.stderr, flush=True)
     sys.exit(3)
 if batch == 15:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL)
+    tell("child", pid=child.pid)
     os.kill(os.getpid(), signal.SIGKILL)
+if batch == 16 and asked["timeout_s"] == 2:
+    print("OSError: [Errno 12] Cannot allocate memory", file=sys.stderr, flush=True)
+    sys.exit(1)
 if batch == 17:
     tell("failed", after="prepared", message="ValueError: no such layer")
 if batch >= 64:
@@ -79,14 +86,37 @@ def test_the_next_process_is_prepared_while_this_one_compiles_and_gives_the_same
     ("batch", "kind", "text"),
     [
         (14, GpulabsError, "batch 14, float32: its process ended with code 3: something broke"),
-        (15, OutOfMemory, "out of memory at batch 15"),
+        (16, OutOfMemory, "out of memory at batch 16"),
         (17, GpulabsError, "batch 17, float32: ValueError: no such layer"),
-        (13, GpulabsError, "batch 13, float32: no word for 1 s"),
+        (13, GpulabsError, "batch 13, float32: no word for 2 s"),
     ],
 )
 def test_an_end_without_a_result_is_told(batch, kind, text):
     with pytest.raises(kind, match=text):
-        measure(StepPlan(batch), Settings(seconds=0.1, timeout_s=1.0))
+        measure(StepPlan(batch), Settings(seconds=0.1, timeout_s=2.0))
+
+
+def test_a_process_that_the_system_killed_is_out_of_memory_and_leaves_no_child():
+    process = StepProcess(StepPlan(15), Settings(seconds=0.1))
+    process.go()
+    with pytest.raises(OutOfMemory, match="out of memory at batch 15, float32") as caught:
+        process.until("warm")
+    child = psutil.Process(process.told["child"]["pid"]) if psutil.pid_exists(process.told["child"]["pid"]) else None
+    assert "SIGKILL" in caught.value.detail
+    if child is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a killed one takes a moment to go, and init to reap it
+            assert psutil.wait_procs([child], timeout=10)[0] or child.status() == psutil.STATUS_ZOMBIE
+    process.end()
+
+
+def test_what_a_process_told_of_its_end_is_told_again():
+    """The next process is prepared while this one compiles; what it says then is asked for later."""
+    process = StepProcess(StepPlan(17), Settings(seconds=0.1))
+    process.go()
+    for _ in range(2):
+        with pytest.raises(GpulabsError, match="no such layer"):
+            process.until("warm")
+    process.end()
 
 
 def test_no_process_is_left_when_a_sweep_is_stopped():
@@ -111,6 +141,30 @@ def test_a_sweep_that_is_closed_ends_its_process():
     next(outcomes)
     outcomes.close()
     assert not [child for child in psutil.Process().children() if "-c" in child.cmdline()]
+
+
+class UnsupportedNvml(FakeNvml):
+    """NVML on a device that it has no utilisation of: a share of a GPU, some boards."""
+
+    def nvmlDeviceGetUtilizationRates(self, handle):
+        raise self.NVMLError("not supported")
+
+
+@pytest.mark.filterwarnings("error")  # also of what a thread raises
+@pytest.mark.parametrize(
+    ("nvml", "seen"),
+    [(FakeNvml(), {87.0}), (UnsupportedNvml(), set()), (None, set())],
+    ids=["nvml", "none of it", "no nvml"],
+)
+def test_utilisation_is_read_where_there_is_nvml_and_nothing_fails_where_there_is_none(monkeypatch, nvml, seen):
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)  # None: its import fails
+    monkeypatch.setattr(measured_step, "UTILISATION_EVERY_S", 0.001)
+    now, before = [0.0], threading.active_count()
+    with watched_utilisation(lambda: now[0]) as readings:
+        time.sleep(0.05)
+        early, now[0] = list(readings), 1.0
+        time.sleep(0.3)
+    assert (early, set(readings), threading.active_count()) == ([], seen, before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

@@ -10,9 +10,9 @@ from typing import Any
 from gpulabs import terminal
 from gpulabs.batches import conclusion, parse_batches, parse_precisions
 from gpulabs.devices import has_gpu, header
-from gpulabs.errors import BadInputError, MissingError, OutOfMemory
+from gpulabs.errors import BadInputError, GpulabsError, MissingError, OutOfMemory
 from gpulabs.exit_codes import ExitCode
-from gpulabs.measured_step import Settings, describe, sweep
+from gpulabs.measured_step import Settings, sweep, what_fits
 from gpulabs.recorded_batches import recorded_for
 from gpulabs.training_step import StepPlan
 
@@ -36,7 +36,7 @@ def batch(
     figure: Path | None,
     as_json: bool,
 ) -> int:
-    """Measures, prints, draws; also what was measured before Ctrl-C or before memory ran out."""
+    """Measures, prints, draws; also what was measured before Ctrl-C, a failure, or before memory ran out."""
     if figure is not None and figure.suffix != ".png":
         raise BadInputError(f"bench batch: --figure {figure}; give a name that ends in .png")
     if recorded:
@@ -50,20 +50,23 @@ def batch(
     ]
     settings = Settings(seconds=seconds, memory_limit_mb=memory_limit_mb, dump=bool(memory_limit_mb) and not has_gpu())
     rows, failures, stopped = run(plans, settings)
+    if stopped and not rows and not failures:
+        raise stopped
     found = {
         "schema_version": 1,
         "device": header().as_dict(),
-        "cpu_result": not has_gpu(),
+        "cpu_result": not has_gpu() or any(row["device"] == "cpu" for row in rows),  # a driver, but no CUDA libraries
         "network": chosen,
         "settings": {"seconds": seconds, "memory_limit_mb": memory_limit_mb},
         "rows": rows,
         "out_of_memory": failures,
-        "complete": not stopped,
+        "complete": stopped is None,
+        "stopped_by": str(stopped) if stopped else None,
         "conclusion": conclusion(rows),
     }
     code = present(found, figure, as_json)
     if stopped:
-        raise terminal.Interrupted(f"stopped by Ctrl-C; {len(rows)} of {len(plans)} configurations were measured")
+        raise stopped
     return code
 
 
@@ -116,15 +119,18 @@ def from_recording(batches: str | None, precision: str | None, network: str | No
         "rows": rows,
         "out_of_memory": [{"sentence": row["failed"]} for row in device.failed],
         "complete": True,
+        "stopped_by": None,
         "conclusion": conclusion(rows),
     }
 
 
-def run(plans: Sequence[StepPlan], settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+def run(
+    plans: Sequence[StepPlan], settings: Settings
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], GpulabsError | None]:
     """Sweeps.
 
     Returns:
-        Rows, the batches that did not fit, and whether Ctrl-C ended it.
+        Rows, the batches that did not fit, and what ended it early: Ctrl-C, or a process that failed.
     """
     rows: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
@@ -139,17 +145,17 @@ def run(plans: Sequence[StepPlan], settings: Settings) -> tuple[list[dict[str, A
                 else:
                     rows.append(outcome.as_dict())
     except KeyboardInterrupt:
-        return rows, failures, True
-    return rows, failures, False
+        done = f"{len(rows)} of {len(plans)} configurations were measured"
+        return rows, failures, terminal.Interrupted(f"stopped by Ctrl-C; {done}")
+    except GpulabsError as error:
+        done = f"; {len(rows)} of {len(plans)} configurations were measured before" if rows else ""
+        return rows, failures, GpulabsError(f"bench batch: {error}{done}")
+    return rows, failures, None
 
 
 def failure_of(plan: StepPlan, rows: Sequence[dict[str, Any]], error: OutOfMemory) -> dict[str, Any]:
     """What to say of a batch that did not fit."""
-    worked = [row["plan"]["batch"] for row in rows if row["plan"]["precision"] == plan.precision]
-    largest = max(worked, default=None)
-    sentence = f"out of memory at {describe(plan)}; " + (
-        f"the largest batch that worked is {largest}" if largest else "no batch worked, try smaller ones"
-    )
+    sentence, largest = what_fits(plan, [StepPlan(**row["plan"]) for row in rows])
     return {
         "batch": plan.batch,
         "precision": plan.precision,

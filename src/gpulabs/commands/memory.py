@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from gpulabs import terminal
 from gpulabs.batches import parse_batches, parse_precisions
 from gpulabs.devices import has_gpu, header
-from gpulabs.errors import BadInputError, OutOfMemory
+from gpulabs.errors import BadInputError, GpulabsError, OutOfMemory
 from gpulabs.exit_codes import ExitCode
 from gpulabs.lifetimes import PARTS
-from gpulabs.measured_step import Settings, describe, sweep
+from gpulabs.measured_step import Settings, describe, sweep, what_fits
 from gpulabs.recorded_batches import recorded_for
 from gpulabs.training_step import StepPlan
 
@@ -62,7 +62,7 @@ def memory(
     about = header()
     recorded = recorded_for(about.gpu) if where == "gpu" else None
     predictions = [predicted(layers, plan, where, recorded) for plan in plans]
-    peaks, failures = measured(plans, memory_limit_mb) if measured_here else ({}, [])
+    peaks, failures, stopped = measured(plans, memory_limit_mb) if measured_here else ({}, [], None)
     limit = memory_limit_mb * MIB if memory_limit_mb else int(about.memory_gb * 1e9) if about.memory_gb else None
     rows = []
     for found in predictions:
@@ -74,12 +74,15 @@ def memory(
         "schema_version": 1,
         "device": about.as_dict(),
         "predicted_for": where,
-        "within": COMPARED[where][0],
-        "compared_with": COMPARED[where][1],
+        "within": COMPARED[where].within,
+        "compared_with": COMPARED[where].what,
+        "worst_known": COMPARED[where].worst,
+        "compared_optimizers": ["adam"],
         "scratch_space_from": f"{recorded.name}, {recorded.date[:10]}" if recorded else None,
         "limit_bytes": limit,
         "rows": rows,
         "out_of_memory": failures,
+        "stopped_by": str(stopped) if stopped else None,
     }
     if as_json:
         terminal.print_json(payload)
@@ -90,6 +93,8 @@ def memory(
         terminal.complain(f"wrote {figure}")
     for sentence in failures:
         terminal.complain(f"gpulabs: memory: {sentence}")
+    if stopped:
+        raise stopped
     return ExitCode.OUT_OF_MEMORY if failures else ExitCode.OK
 
 
@@ -118,27 +123,32 @@ def read_layers(plans: list[StepPlan]) -> dict[str, tuple[Layer, ...]]:
     return {plan.precision: layers_of(network(plan)) for plan in {plan.precision: plan for plan in plans}.values()}
 
 
-def measured(plans: list[StepPlan], memory_limit_mb: int | None) -> tuple[dict[StepPlan, int], list[str]]:
+def measured(
+    plans: list[StepPlan], memory_limit_mb: int | None
+) -> tuple[dict[StepPlan, int], list[str], GpulabsError | None]:
     """Measures peaks: TensorFlow's allocator on a GPU, XLA's buffer assignment on a CPU.
 
     Returns:
-        Plan -> bytes, and a sentence for each that did not fit.
+        Plan -> bytes, a sentence for each that did not fit, and what ended it early: Ctrl-C, or a process that failed.
     """
     peaks: dict[StepPlan, int] = {}
     failures = []
     settings = Settings(seconds=0, memory_limit_mb=memory_limit_mb, dump=not has_gpu())
-    with (
-        terminal.progress("measuring") as report,
-        closing(sweep(plans, settings, lambda text: report("measuring", text))) as outcomes,
-    ):
-        for plan, outcome in outcomes:
-            if isinstance(outcome, OutOfMemory):
-                worked = [done.batch for done in peaks if replace(done, batch=plan.batch) == plan]
-                largest = f"the largest batch that worked is {max(worked)}" if worked else "no batch worked"
-                failures.append(f"out of memory at {describe(plan)}; {largest}")
-            else:
-                peaks[plan] = outcome.peak_bytes or (outcome.xla or {})["total_bytes"]
-    return peaks, failures
+    try:
+        with (
+            terminal.progress("measuring") as report,
+            closing(sweep(plans, settings, lambda text: report("measuring", text))) as outcomes,
+        ):
+            for plan, outcome in outcomes:
+                if isinstance(outcome, OutOfMemory):
+                    failures.append(what_fits(plan, peaks)[0])
+                else:
+                    peaks[plan] = outcome.peak_bytes or (outcome.xla or {})["total_bytes"]
+    except KeyboardInterrupt:
+        return peaks, failures, terminal.Interrupted(f"stopped by Ctrl-C; {len(peaks)} of {len(plans)} were measured")
+    except GpulabsError as error:
+        return peaks, failures, GpulabsError(f"memory: {error}; {len(peaks)} of {len(plans)} were measured before")
+    return peaks, failures, None
 
 
 def title_of(payload: dict[str, Any]) -> str:
@@ -184,12 +194,17 @@ def show(payload: dict[str, Any], predictions: list[Prediction]) -> None:
 
 def how_sure(payload: dict[str, Any]) -> str:
     """What the prediction was compared with, and what is not in it."""
-    compared = f"The rules were within {payload['within']:.0%} of {payload['compared_with']}"
+    from gpulabs.memory import ONLY_ADAM
+
+    compared = f"For lab_cnn the rules were within {payload['within']:.0%} of {payload['compared_with']}"
     if payload["predicted_for"] == "cpu":
-        return f"{compared}; at batch 1 they were off by up to 7 MB."
+        return f"{compared}; {payload['worst_known']}. {ONLY_ADAM}"
     scratch = payload["scratch_space_from"]
-    return f"{compared}, without scratch space.\nScratch space of cuDNN and cuBLAS: " + (
-        f"as recorded on {scratch}." if scratch else "not in it; no recording of a GPU is installed."
+    return f"{compared}, without scratch space; {payload['worst_known']}. {ONLY_ADAM}\n" + (
+        f"Scratch space of cuDNN and cuBLAS: as recorded on {scratch}."
+        if scratch
+        else "Scratch space of cuDNN and cuBLAS is not in it: no recording of a GPU is installed. For the same reason "
+        "nobody has compared it with the memory that a GPU's allocator hands out."
     )
 
 

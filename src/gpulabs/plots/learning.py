@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from gpulabs.plots.picture import FAINT, MUTED, SERIES, Picture, panels
 def learning_curves(
     accuracies: Mapping[str, Sequence[Sequence[float]]], rates: Mapping[str, Sequence[float]] | None = None
 ) -> Picture:
-    """Draws accuracy against epochs, the mean of several runs with each of them pale; beside it learning rates.
+    """Draws accuracy against epochs, each run thin and their median thick; beside it learning rates.
+
+    The median, because runs may fail: a mean of those that learnt and those that did not is the accuracy of none.
 
     Args:
         accuracies: Label -> runs, each an accuracy (0 to 1) after every epoch.
@@ -26,18 +29,29 @@ def learning_curves(
     colours = dict(zip(accuracies, SERIES, strict=False))
     facts = []
     options: dict[str, Any] = {"width_ratios": (1.7, 1)} if rates else {}
-    with panels(8.4 if rates else 6.4, 3.4, 2 if rates else 1, **options) as (figure, axes):
+    with panels(8.4 if rates else 6.4, 4.0, 2 if rates else 1, **options) as (figure, axes):
         for label, runs in accuracies.items():
             epochs = range(1, len(runs[0]) + 1)
-            mean = [100 * sum(run[epoch - 1] for run in runs) / len(runs) for epoch in epochs]
+            median = [100 * statistics.median(run[epoch - 1] for run in runs) for epoch in epochs]
             for run in runs:
-                axes[0].plot(epochs, [100 * one for one in run], color=colours[label], linewidth=0.8, alpha=0.35)
-            axes[0].plot(epochs, mean, color=colours[label], linewidth=2, label=f"{label}: {mean[-1]:.1f} %")
-            facts.append(f"{label}: {mean[-1]:.1f} % after {len(runs[0])} epochs")
+                axes[0].plot(epochs, [100 * one for one in run], color=colours[label], linewidth=0.7, alpha=0.5)
+            axes[0].plot(epochs, median, color=colours[label], linewidth=2.4, label=f"{label}: {median[-1]:.1f} %")
+            ends = f", {100 * min(run[-1] for run in runs):.1f} to {100 * max(run[-1] for run in runs):.1f}"
+            several = f" (median of {len(runs)} runs{ends})" if len(runs) > 1 else ""
+            facts.append(f"{label}: {median[-1]:.1f} % after {len(runs[0])} epochs{several}")
         axes[0].set(xlabel="epoch", ylabel="right answers on the test set, %", ylim=(0, 100))
         axes[0].locator_params(axis="x", integer=True)
         axes[0].set_title("Learning")
-        axes[0].legend(frameon=False, loc="lower right", fontsize=8)
+        title = "thick: median, thin: each run" if any(len(runs) > 1 for runs in accuracies.values()) else None
+        axes[0].legend(
+            title=title,
+            title_fontsize=8,
+            fontsize=8,
+            frameon=False,
+            ncols=2,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.16),
+        )
         if rates:
             for label, steps in rates.items():
                 axes[1].plot(range(len(steps)), steps, color=colours.get(label, MUTED), linewidth=2, label=label)

@@ -21,9 +21,14 @@ ITEM = Item("v", "title", "values", 1)
 def solved(lab: str) -> dict:
     """The functions of a lab's solution."""
     scope: dict = {}
-    for source in task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text()).values():
+    for source in solution_cells(lab).values():
         exec(source, scope)
     return scope
+
+
+def solution_cells(lab: str) -> dict[str, str]:
+    """The task cells of a lab's solution, by task."""
+    return task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text())
 
 
 def asked(kind: str, function, seed: int, index: int = 0):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 import statistics
@@ -10,15 +9,20 @@ import statistics
 import numpy as np
 import pytest
 
-from autograder import questions
+from autograder import planning, questions
 from autograder.evidence import Case
+from autograder.program import program
 from autograder.questions import lab4, lab4_rigs
 from autograder.result import Status
 from autograder.rigs import Call, Log, Setting
 from autograder.rubric import CaseSpec
-from gpulabs.errors import OutOfMemory
+from autograder.submission import from_cells
+from gpulabs import measured_step
+from gpulabs.errors import GraderError, OutOfMemory
+from gpulabs.measured_step import Measured
 from gpulabs.recorded_steps import recorded_steps
-from tests.autograder.questions.asking import ITEM, asked, solved
+from gpulabs.training_step import StepPlan
+from tests.autograder.questions.asking import ITEM, asked, solution_cells, solved
 
 ASKED = {
     "meter_long": "time_steps", "meter_cold": "time_steps", "meter_short": "time_steps", "meter_busy": "time_steps",
@@ -119,20 +123,23 @@ def test_recordings_are_drawn_where_there_are_some():
     assert statistics.fmean(made_up) > 1.08 * statistics.median(made_up)
 
 
-def test_the_gpus_choice_measures_what_was_not_asked(monkeypatch):
-    from gpulabs import measured_step
+def gpu_choice():
+    question = questions.ALL["choice_on_gpu"]
+    arguments = question.draw(np.random.default_rng(), 0, None)
+    return question, Case("c", "t", "v", "choose_batch", values=question.name, arguments=arguments)
 
+
+def test_the_gpus_choice_measures_what_was_not_asked(monkeypatch):
     tried = []
 
-    def measure(plan, settings):
+    def measure(plan, settings, environment):
         tried.append(plan.batch)
         if plan.batch > 1024:
             raise OutOfMemory("full")
-        return dataclasses.make_dataclass("M", ["images_per_s"])(1000.0 * plan.batch / (64 + plan.batch))
+        return Measured(plan, "gpu", 1.0, images_per_s=1000.0 * plan.batch / (64 + plan.batch))
 
     monkeypatch.setattr(measured_step, "measure", measure)
-    question = questions.ALL["choice_on_gpu"]
-    case = Case("c", "t", "v", "f", values=question.name, arguments=question.draw(np.random.default_rng(), 0, None))
+    question, case = gpu_choice()
     rig = question.rig(case, Setting("gpu"))
     batch = solved("lab4_batch_size")["choose_batch"](list(lab4_rigs.GPU_BATCHES), rig.operations["measure"], 0.9)
 
@@ -143,3 +150,77 @@ def test_the_gpus_choice_measures_what_was_not_asked(monkeypatch):
     log = Log((Call("measure", (1024,)),), facts, closed=True)
     assert questions.judge(ITEM, case, batch, log).status is Status.EARNED
     assert question.needs_gpu
+
+
+FAKE_GPU = r"""
+import json, os, sys
+asked = json.loads(sys.argv[1])
+batch = asked["plan"]["batch"]
+def tell(event, **values):
+    print(json.dumps({"event": event, "memory": None, **values}), flush=True)
+if os.environ["CUDA_VISIBLE_DEVICES"] != "GPU-b" or os.environ["CUDA_DEVICE_ORDER"] != "PCI_BUS_ID":
+    tell("failed", message="ValueError: another GPU than the one whose turn it is")
+tell("built", device="gpu")
+tell("prepared")
+sys.stdin.readline()
+if batch > 1024:
+    tell("out_of_memory", message="RESOURCE_EXHAUSTED")
+    sys.exit(0)
+tell("compiled", seconds=1.0, xla=None)
+tell("warm")
+sys.stdin.readline()
+tell("timed", times_ms=[0.064 + 0.001 * batch] * 9, steps_a_block=1)
+"""
+
+
+def test_the_gpus_choice_runs_from_the_worker_to_the_measuring_processes(monkeypatch, tmp_path):
+    """All of the path but TensorFlow: the student's function in a worker, the desk, a process a batch on the GPU."""
+    monkeypatch.setattr(measured_step, "PROGRAM", ("-c", FAKE_GPU))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    _, case = gpu_choice()
+    served = questions.desk([case], "gpu", gpu=1)
+    solution = solution_cells("lab4_batch_size")["choose_batch"].split("\n", 1)[1]
+    source = program(from_cells("lab", {"t": f"# task: t\n{solution}"}).cells, "t")
+    signature = {"choose_batch": "choose_batch(batches, measure, share)"}
+
+    found = planning.plan(
+        [planning.TaskRequest(source, "function", signature, (case,))], tmp_path, (9, 0), desk=served
+    )["t"]
+
+    log = served.log(case.id)
+    assert (found.faults, log.failure, log.trouble) == ((), "", "")
+    assert sorted(log.facts["truth"]) == [16, 32, 64, 128, 256, 512, 1024]
+    assert log.facts["failed"] == [4096, 2048]
+    assert questions.judge(ITEM, case, found.plans[0].value, log).status is Status.EARNED
+    assert found.plans[0].value == 512
+
+
+@pytest.mark.parametrize(
+    ("batch", "outcome", "error", "text"),
+    [
+        (1 << 20, None, ValueError, "none of those to choose from"),
+        (16, OutOfMemory("full"), GraderError, "other programs hold the GPU's memory"),
+        (64, Measured(StepPlan(64), "cpu", 1.0, images_per_s=9.0), GraderError, "TensorFlow finds no GPU"),
+    ],
+)
+def test_only_what_is_no_fault_of_the_students_withholds(monkeypatch, batch, outcome, error, text):
+    def measure(plan, settings, environment):
+        if isinstance(outcome, OutOfMemory):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(measured_step, "measure", measure)
+    question, case = gpu_choice()
+    rig = question.rig(case, Setting("gpu"))
+    with pytest.raises(error, match=text):
+        rig.operations["measure"](batch)
+
+
+def test_a_function_that_never_returns_costs_no_more_measurements(monkeypatch):
+    """Were its rig to fail then, the points would be withheld instead of lost."""
+    monkeypatch.setattr(measured_step, "measure", None)
+    question, case = gpu_choice()
+    setting = Setting("gpu")
+    rig = question.rig(case, setting)
+    setting.stop.set()
+    assert rig.facts()["truth"] == {}

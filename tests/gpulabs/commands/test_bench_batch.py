@@ -34,6 +34,39 @@ def test_out_of_memory_names_the_batch_that_failed_and_the_largest_that_worked(g
     assert run.json["cpu_result"]
 
 
+def test_what_the_system_killed_is_out_of_memory(gpulabs):
+    run = gpulabs("bench", "batch", "--batch", "8,15")
+    assert run.code == ExitCode.OUT_OF_MEMORY
+    assert "out of memory at batch 15, float32; the largest batch that worked is 8" in run.err
+    assert "fastest at batch 8" in run.out
+
+
+def test_another_failure_keeps_what_was_measured_before_it(gpulabs):
+    run = gpulabs("bench", "batch", "--batch", "8,14", "--json")
+    assert run.code == ExitCode.FAILED
+    assert "batch 14, float32: its process ended with code 3: something broke; 1 of 2" in run.err.splitlines()[-1]
+    assert ([row["plan"]["batch"] for row in run.json["rows"]], run.json["complete"]) == ([8], False)
+    assert "something broke" in run.json["stopped_by"]
+
+
+def test_a_sweep_on_a_gpu_shows_how_busy_it_was(gpulabs, h100, monkeypatch):
+    monkeypatch.setattr(measured_step, "UTILISATION_SETTLES_S", 0.0)
+    monkeypatch.setattr(measured_step, "UTILISATION_EVERY_S", 0.001)
+    monkeypatch.setattr(
+        measured_step, "PROGRAM", ("-c", PRETEND.replace('tell("timed"', 'time.sleep(0.2); tell("timed"'))
+    )
+    run = gpulabs("bench", "batch", "--batch", "8,16", "--precision", "float32")
+    assert run.code == ExitCode.OK
+    assert "lab_cnn on NVIDIA H100; training steps" in run.out
+    assert run.out.count("87%") == 2
+    assert "CPU result" not in run.out
+
+
+def test_a_gpu_that_tensorflow_does_not_find_is_a_cpu_result(gpulabs, h100, monkeypatch):
+    monkeypatch.setattr(measured_step, "PROGRAM", ("-c", PRETEND.replace('device="gpu"', 'device="cpu"')))
+    assert gpulabs("bench", "batch", "--batch", "8", "--precision", "float32", "--json").json["cpu_result"]
+
+
 def test_a_sweep_in_which_nothing_fits_says_so(gpulabs):
     run = gpulabs("bench", "batch", "--batch", "64,128")
     assert run.code == ExitCode.OUT_OF_MEMORY

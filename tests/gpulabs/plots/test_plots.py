@@ -149,3 +149,8 @@ def test_labels_under_the_roof_keep_their_distance() -> None:
 
     high, middle, low = _spread([100.0, 99.0, 1.0], bottom=1.0, top=2.0**18)
     assert (high, middle, low) == (100.0, 50.0, 1.0)
+
+
+def test_runs_that_fail_do_not_drag_the_curve_along():
+    picture = learning_curves({"a": [[0.1], [0.9], [0.8]]})
+    assert "a: 80.0 % after 1 epochs (median of 3 runs, 10.0 to 90.0)" in picture.alt
