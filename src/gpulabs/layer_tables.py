@@ -90,7 +90,8 @@ def records(layers: Table) -> tuple[Layer, ...]:
 
     found: list[Layer] = []
     for layer in layers:
-        kind, channels = layer["kind"], layer["output"][-1]
+        kind = layer["kind"]
+        channels = layer["output"][-1]
         number = 1 + sum(one.kind == kind for one in found)
         trained = statistics = 0
         if kind in ("Conv2D", "Dense"):

@@ -221,7 +221,8 @@ def largest_batch(peak_of: Callable[[int], int], limit_bytes: int) -> int:
     """
     low, high = 0, 1
     while high <= LARGEST_BATCH and peak_of(high) <= limit_bytes:
-        low, high = high, 2 * high
+        low = high
+        high *= 2
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if peak_of(middle) <= limit_bytes else (low, middle)

@@ -78,10 +78,6 @@ class ToyMemory:
     @property
     def largest(self) -> int:
         """The largest batch that fits, 0 where none does."""
-        low, high = 0, 1
-        while self.fits(high):
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self.fits(middle) else (low, middle)
-        return low
+        from gpulabs.memory import largest_batch
+
+        return largest_batch(self.need, self.limit_bytes)
