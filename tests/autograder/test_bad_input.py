@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -237,7 +238,7 @@ def failing(monkeypatch):
         def save(*_):
             raise error
 
-        monkeypatch.setattr(path_module.np, "save", save)
+        monkeypatch.setattr(np, "save", save)
 
     return let
 

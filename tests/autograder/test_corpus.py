@@ -3,6 +3,8 @@
 On a GPU the whole corpus runs again with real timing: `pytest -m gpu`.
 """
 
+import ast
+import functools
 import json
 import re
 from pathlib import Path
@@ -11,7 +13,9 @@ import pytest
 
 from autograder import isolation, path
 from autograder.examples import example_notebook, read_example, task_cells
+from autograder.program import program
 from autograder.result import Status
+from autograder.submission import from_cells
 
 ROOT = Path(__file__).parents[2]
 CORRECT = sorted((ROOT / "tests" / "submissions" / "correct").glob("lab*/*.py"))
@@ -23,7 +27,7 @@ def graded(bundle, tmp_path, device):
     """Grades a notebook with the cells of several examples; only the tasks that they are about."""
     lab = bundle[0].parent.name
     notebook = json.loads((ROOT / "labs" / lab / f"{lab}.ipynb").read_text())
-    cells = task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text())
+    cells = solution_of(lab)
     for example in bundle:
         notebook, cells = example_notebook(example, notebook, cells), {}
     file = tmp_path / f"{bundle[0].stem}.ipynb"
@@ -33,18 +37,47 @@ def graded(bundle, tmp_path, device):
 
 def tasks_of(*examples):
     """The tasks whose cells these examples give."""
-    return {task for example in examples for task in read_example(example).cells}
+    return set().union(*map(own_tasks, examples))
+
+
+@functools.cache
+def own_tasks(example):
+    return frozenset(read_example(example).cells)
+
+
+@functools.cache
+def solution_of(lab):
+    return task_cells((ROOT / "solutions" / lab / f"{lab}.py").read_text())
+
+
+@functools.cache
+def cells_of(example):
+    """The tasks whose cells the programs of an example are made of: its own, and those that it takes helpers from."""
+    lab, own = example.parent.name, read_example(example).cells
+    cells = from_cells(lab, {**solution_of(lab), **own}).cells
+    return set(own) | {
+        cell
+        for task in own
+        for cell, kept in program(cells, task).cells
+        if any(not isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(kept).body)
+    }
+
+
+def apart(one, other):
+    """Whether two examples of a lab can be in one notebook and nothing of one gets into the other's programs."""
+    return not (tasks_of(one) & cells_of(other) or tasks_of(other) & cells_of(one))
 
 
 def bundles(examples):
     """Puts examples of different tasks into one notebook: tasks are graded apart, and one grading costs seconds."""
     bundled = []
     for example in examples:
-        tasks, lab = tasks_of(example), example.parent
         fits = (
             bundle
             for bundle in bundled
-            if tasks and bundle[0].parent == lab and (taken := tasks_of(*bundle)) and not taken & tasks
+            if bundle[0].parent == example.parent
+            and tasks_of(example)
+            and all(tasks_of(each) and apart(each, example) for each in bundle)
         )
         if found := next(fits, None):
             found.append(example)

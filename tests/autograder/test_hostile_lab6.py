@@ -21,7 +21,7 @@ def test_a_hostile_recipe_loses_what_its_header_says(file, tmp_path, monkeypatch
     monkeypatch.setattr(training_stage, "_work", lambda *_: pytest.fail("a hostile recipe was trained"))
     example = read_example(file)
 
-    result = graded(file, tmp_path, "simulator")
+    result = graded([file], tmp_path, "simulator")
 
     lost = {f"{item.task}.{item.item}" for item in result.items if item.status is Status.LOST}
     assert lost == set(example.loses), explain(result)
