@@ -29,7 +29,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "skipped tails", "races that usually pass", "too much shared memory failing silently", "calling cuDNN",
         "calling TensorFlow", "calling CuPy", "linking foreign PTX", "falling back to a library in except",
         "array subclasses", "__eq__", "an optimised branch that never runs", "decorative shared memory",
-        "writes outside the output", "reading answers from GPU memory", "patched comparisons",
+        "writes outside the output", "reading answers from GPU memory", "patched comparisons", "importing the answer",
     ),
     "Compiled code": (
         "decorative structure", "copying the ladder", "asynchronous copies left in flight",
