@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -38,6 +39,12 @@ NEEDS = {
     "bubblewrap": (has_bubblewrap, "no bwrap; scripts/system_packages.sh installs it"),
     "slurm": (has_slurm, "no Slurm with MUNGE; scripts/system_packages.sh installs them"),
 }
+
+
+def pytest_configure() -> None:
+    """Started in the background of a script, pytest would ignore Ctrl-C, and so would every process that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
